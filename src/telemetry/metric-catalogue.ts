@@ -1,0 +1,401 @@
+/**
+ * Every metric: name, unit, help, and which thread writes it. Runs on every thread; plain data.
+ *
+ * Always true: a metric exists here or nowhere; the layout of the shared counters, the Prometheus text and
+ * docs/metrics.md all come from this table. Names end in their unit, and in `_total` when they only grow.
+ * To add one, add a row: its slot, type and documents follow.
+ */
+
+/** Who may write a metric: the main thread, each shard worker, or both (each in its own slots). */
+export type MetricWriter = 'main' | 'worker' | 'both';
+
+interface Described {
+  /** Name in Prometheus. */
+  readonly name: string;
+  readonly help: string;
+  readonly writer: MetricWriter;
+}
+
+/** A number that only grows (counter) or is added to and taken from (gauge). */
+export interface PlainMetric extends Described {
+  readonly kind: 'counter' | 'gauge';
+}
+
+/** Counters of one name, told apart by the value of one label. An undefined value is a slot that is never shown. */
+export interface FamilyMetric<V extends string = string> extends Described {
+  readonly kind: 'family';
+  readonly label: string;
+  readonly values: readonly (V | undefined)[];
+}
+
+/** A distribution: how many observations were at most each bound, and their sum. */
+export interface HistogramMetric extends Described {
+  readonly kind: 'histogram';
+  /** Upper bounds, ascending, in the unit that the name ends in. */
+  readonly bounds: readonly number[];
+}
+
+/** One row of the catalogue. */
+export type Metric = PlainMetric | FamilyMetric | HistogramMetric;
+
+function counter(name: string, writer: MetricWriter, help: string): PlainMetric {
+  return { kind: 'counter', name, writer, help };
+}
+
+function gauge(name: string, writer: MetricWriter, help: string): PlainMetric {
+  return { kind: 'gauge', name, writer, help };
+}
+
+function family<const V extends string>(
+  name: string,
+  writer: MetricWriter,
+  label: string,
+  values: readonly (V | undefined)[],
+  help: string,
+): FamilyMetric<V> {
+  return { kind: 'family', name, writer, label, values, help };
+}
+
+function histogram(
+  name: string,
+  writer: MetricWriter,
+  bounds: readonly number[],
+  help: string,
+): HistogramMetric {
+  return { kind: 'histogram', name, writer, bounds, help };
+}
+
+/** Indexed by the type nibble of the first byte of a packet. */
+const packetTypes = [
+  undefined,
+  'connect',
+  'connack',
+  'publish',
+  'puback',
+  'pubrec',
+  'pubrel',
+  'pubcomp',
+  'subscribe',
+  'suback',
+  'unsubscribe',
+  'unsuback',
+  'pingreq',
+  'pingresp',
+  'disconnect',
+  'auth',
+] as const;
+
+const qosLevels = ['0', '1', '2'] as const;
+
+/** First reason code that is an error. */
+export const FIRST_ERROR_REASON_CODE = 0x80;
+const LAST_ERROR_REASON_CODE = 0xa2;
+const reasonCodes = Array.from(
+  { length: LAST_ERROR_REASON_CODE - FIRST_ERROR_REASON_CODE + 1 },
+  (_, index) => `0x${(FIRST_ERROR_REASON_CODE + index).toString(16)}`,
+);
+
+/** From a memory write to a slow disk's fsync. */
+const commitSeconds = [
+  0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
+];
+const batchSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+
+/** All metrics that live in shared counters. The key is the name in code. */
+export const catalogue = {
+  // Connections and sessions.
+  connections: gauge('sluice_connections', 'main', 'Open MQTT connections.'),
+  connectionsOpened: counter('sluice_connections_opened_total', 'main', 'MQTT connections accepted.'),
+  connectionsRefused: family(
+    'sluice_connections_refused_total',
+    'main',
+    'reason',
+    ['limit', 'connect-timeout', 'connack'],
+    'Connections closed before they were granted: too many, no CONNECT in time, or refused by CONNACK.',
+  ),
+  keepAliveTimeouts: counter(
+    'sluice_keep_alive_timeouts_total',
+    'main',
+    'Connections closed because nothing came in 1.5 times the Keep Alive.',
+  ),
+  sessions: gauge('sluice_sessions', 'main', 'Sessions, connected or not.'),
+  sessionTakeovers: counter(
+    'sluice_session_takeovers_total',
+    'main',
+    'Connections closed because another one used their client id.',
+  ),
+  subscriptions: gauge('sluice_subscriptions', 'main', 'Ordinary subscriptions.'),
+  queueSubscriptions: gauge(
+    'sluice_queue_subscriptions',
+    'main',
+    'Queue subscriptions, attached or waiting for their queue.',
+  ),
+
+  // Wire.
+  bytesReceived: counter('sluice_received_bytes_total', 'main', 'Bytes read from MQTT connections.'),
+  bytesSent: counter('sluice_sent_bytes_total', 'main', 'Bytes written to MQTT connections.'),
+  packetsReceived: family(
+    'sluice_packets_received_total',
+    'main',
+    'type',
+    packetTypes,
+    'MQTT packets received.',
+  ),
+  packetsSent: family('sluice_packets_sent_total', 'main', 'type', packetTypes, 'MQTT packets sent.'),
+  socketWrites: counter('sluice_socket_writes_total', 'main', 'Coalesced writes to sockets.'),
+  protocolErrors: family(
+    'sluice_protocol_errors_total',
+    'main',
+    'reason_code',
+    reasonCodes,
+    'Connections ended because the client broke the protocol, by MQTT 5 reason code.',
+  ),
+
+  // Messages at the gateway.
+  publishesReceived: family(
+    'sluice_publishes_received_total',
+    'main',
+    'qos',
+    qosLevels,
+    'PUBLISH packets taken from clients.',
+  ),
+  publishesRefused: family(
+    'sluice_publishes_refused_total',
+    'main',
+    'reason_code',
+    reasonCodes,
+    'QoS 1 and 2 publishes answered with an error, by MQTT 5 reason code; for MQTT 3 the connection was closed.',
+  ),
+  publishesSent: family(
+    'sluice_publishes_sent_total',
+    'main',
+    'qos',
+    qosLevels,
+    'PUBLISH packets sent to clients, from queues and live.',
+  ),
+  messagesDropped: family(
+    'sluice_messages_dropped_total',
+    'main',
+    'reason',
+    ['outbox-full', 'session-queue-full', 'packet-too-large', 'expired', 'session-ended'],
+    'Live messages that a subscriber did not get.',
+  ),
+
+  // Between the threads.
+  ringPauses: counter(
+    'sluice_ring_pauses_total',
+    'main',
+    'Times a connection was paused because the ring to a shard was full.',
+  ),
+  connectionsPaused: gauge('sluice_connections_paused', 'main', 'Connections that wait for room in a ring.'),
+  doorbells: counter('sluice_doorbells_total', 'both', 'Wake-up calls sent to a sleeping thread.'),
+  shardRestarts: counter(
+    'sluice_shard_restarts_total',
+    'main',
+    'Shard workers that died and were started again.',
+  ),
+
+  // Queues.
+  queues: gauge('sluice_queues', 'worker', 'Queues.'),
+  messagesReady: gauge('sluice_messages_ready', 'worker', 'Messages that wait for a consumer.'),
+  messagesInFlight: gauge('sluice_messages_in_flight', 'worker', 'Messages delivered and not yet acked.'),
+  messageBytes: gauge('sluice_message_bytes', 'worker', 'Size of the messages that wait or are in flight.'),
+  consumers: gauge('sluice_consumers', 'worker', 'Consumers attached to queues.'),
+  messagesQueued: counter(
+    'sluice_messages_queued_total',
+    'worker',
+    'Messages taken by a queue, one for each queue that matches.',
+  ),
+  messagesCommitted: counter(
+    'sluice_messages_committed_total',
+    'worker',
+    'Messages whose group commit succeeded.',
+  ),
+  messagesDelivered: counter(
+    'sluice_messages_delivered_total',
+    'worker',
+    'Messages handed to a consumer, every attempt counted.',
+  ),
+  messagesAcked: counter('sluice_messages_acked_total', 'worker', 'Messages that a consumer acknowledged.'),
+  messagesRejected: counter(
+    'sluice_messages_rejected_total',
+    'worker',
+    'Deliveries that a consumer refused by a reason code.',
+  ),
+  messagesRedelivered: counter(
+    'sluice_messages_redelivered_total',
+    'worker',
+    'Deliveries that were not the first of their message.',
+  ),
+  messagesExpired: counter(
+    'sluice_messages_expired_total',
+    'worker',
+    'Messages removed by Message Expiry or the retention period.',
+  ),
+  messagesEvicted: counter(
+    'sluice_messages_evicted_total',
+    'worker',
+    'Messages removed because a limit of their queue was reached.',
+  ),
+  messagesOverwritten: counter(
+    'sluice_messages_overwritten_total',
+    'worker',
+    'Messages of last-value queues replaced by a newer one of the same key before they were done.',
+  ),
+  messagesRefused: family(
+    'sluice_messages_refused_total',
+    'worker',
+    'reason',
+    ['store-error', 'quota-exceeded', 'key-error'],
+    'Messages that a queue did not take.',
+  ),
+
+  // Log.
+  groupCommits: counter('sluice_group_commits_total', 'worker', 'Group commits written to the log.'),
+  groupCommitSeconds: histogram(
+    'sluice_group_commit_seconds',
+    'worker',
+    commitSeconds,
+    'Time to write one group commit.',
+  ),
+  groupCommitMessages: histogram(
+    'sluice_group_commit_messages',
+    'worker',
+    batchSizes,
+    'Messages in one group commit.',
+  ),
+  syncSeconds: histogram(
+    'sluice_log_sync_seconds',
+    'worker',
+    commitSeconds,
+    'Time of one fdatasync of the log.',
+  ),
+  logBytesWritten: counter(
+    'sluice_log_written_bytes_total',
+    'worker',
+    'Bytes of records written to the log.',
+  ),
+  logErrors: counter('sluice_log_errors_total', 'worker', 'Writes and syncs of the log that failed.'),
+  blocksRead: counter(
+    'sluice_blocks_read_total',
+    'worker',
+    'Blocks read back because a backlog was older than the cache.',
+  ),
+  logDiskBytes: gauge('sluice_log_disk_bytes', 'worker', "Size of the log's files."),
+  cacheBytes: gauge('sluice_cache_bytes', 'worker', 'Recent messages kept in memory.'),
+} satisfies Readonly<Record<string, Metric>>;
+
+/** Name of a metric in code. */
+export type MetricKey = keyof typeof catalogue;
+
+/** A gauge or counter of one queue; `field` is the field of the queue's statistics that it shows, `scale` its factor to the unit. */
+export interface QueueMetric {
+  readonly kind: 'counter' | 'gauge';
+  readonly name: string;
+  readonly field: string;
+  readonly scale: number;
+  readonly help: string;
+}
+
+/** Metrics that exist once per queue, with the label `queue`. Read on demand from the shards, not from shared counters. */
+export const queueMetrics = [
+  {
+    kind: 'gauge',
+    name: 'sluice_queue_ready',
+    field: 'ready',
+    scale: 1,
+    help: 'Messages that wait for a consumer.',
+  },
+  {
+    kind: 'gauge',
+    name: 'sluice_queue_in_flight',
+    field: 'inFlight',
+    scale: 1,
+    help: 'Messages delivered and not yet acked.',
+  },
+  {
+    kind: 'gauge',
+    name: 'sluice_queue_bytes',
+    field: 'bytes',
+    scale: 1,
+    help: 'Size of the messages that wait or are in flight.',
+  },
+  {
+    kind: 'gauge',
+    name: 'sluice_queue_consumers',
+    field: 'consumers',
+    scale: 1,
+    help: 'Attached consumers.',
+  },
+  {
+    kind: 'gauge',
+    name: 'sluice_queue_oldest_age_seconds',
+    field: 'oldestAgeMs',
+    scale: 0.001,
+    help: 'Age of the oldest message that is not acked.',
+  },
+  { kind: 'counter', name: 'sluice_queue_stored_total', field: 'stored', scale: 1, help: 'Messages stored.' },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_delivered_total',
+    field: 'delivered',
+    scale: 1,
+    help: 'Messages handed to a consumer, every attempt counted.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_acked_total',
+    field: 'acked',
+    scale: 1,
+    help: 'Messages acknowledged.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_rejected_total',
+    field: 'rejected',
+    scale: 1,
+    help: 'Deliveries refused by a consumer.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_redelivered_total',
+    field: 'redelivered',
+    scale: 1,
+    help: 'Deliveries that were not the first of their message.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_expired_total',
+    field: 'expired',
+    scale: 1,
+    help: 'Messages removed by Message Expiry or the retention period.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_evicted_total',
+    field: 'evicted',
+    scale: 1,
+    help: 'Messages removed because a limit was reached.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_overwritten_total',
+    field: 'overwritten',
+    scale: 1,
+    help: 'Messages replaced by a newer one of the same key.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_refused_total',
+    field: 'refused',
+    scale: 1,
+    help: 'Messages not taken because the queue was full or the log failed.',
+  },
+  {
+    kind: 'counter',
+    name: 'sluice_queue_key_errors_total',
+    field: 'keyErrors',
+    scale: 1,
+    help: 'Messages whose key expression failed.',
+  },
+] as const satisfies readonly QueueMetric[];
