@@ -1,0 +1,124 @@
+/**
+ * The command line: `sluice start | ctl status | version | help`. Runs on the main thread before the broker.
+ *
+ * Always true: nothing here ends the process; the result is the exit code, and all text goes through `CliIo`,
+ * so that tests see what a person would. Exit codes: 0 done, 1 failed, 2 wrong use or configuration.
+ * What it gives up: settings are environment variables only, so that there is one place to look for them.
+ */
+import { parseArgs } from 'node:util';
+
+import { OperationalError } from '../base/error.js';
+import { ConfigError, loadConfig } from '../config/config.js';
+import type { Config, Environment } from '../config/config.js';
+import { askStatus, statusUrl } from './status.js';
+import { packageVersion } from './version.js';
+
+/** The outside world of one command. */
+export interface CliIo {
+  readonly env: Environment;
+  /** Writes to standard output; the text brings its own line ends. */
+  readonly out: (text: string) => void;
+  /** Writes to standard error. */
+  readonly err: (text: string) => void;
+}
+
+/** Runs a broker until it has stopped; resolves to the exit code. */
+export type StartBroker = (config: Config, env: Environment) => Promise<number>;
+
+const usage = `usage: sluice <command>
+
+  start                     run the broker; settings come from SLUICE_… variables (docs/configuration.md)
+  ctl status [options]      exit 0 when the local broker is running, 1 when it is not
+      --url <url>             ask this address instead of the configured one
+      --timeout-ms <ms>       how long to wait for the answer (default 5000)
+  version                   print the version
+  help                      print this text
+`;
+
+/** The command was called in a way that it does not know; ends with exit code 2 and the usage. */
+class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** Runs one command. `argv` is what follows the name of the program. Never rejects. */
+export async function runCli(argv: readonly string[], io: CliIo, startBroker: StartBroker): Promise<number> {
+  try {
+    return await runCommand(argv, io, startBroker);
+  } catch (error) {
+    if (error instanceof UsageError) {
+      io.err(`sluice: ${error.message}\n\n${usage}`);
+      return 2;
+    }
+    if (error instanceof ConfigError) {
+      io.err(`sluice: ${error.message}\n`);
+      return 2;
+    }
+    io.err(`sluice: ${describe(error)}\n`);
+    return 1;
+  }
+}
+
+async function runCommand(argv: readonly string[], io: CliIo, startBroker: StartBroker): Promise<number> {
+  const { words, options } = parse(argv);
+  const command = options.help ? 'help' : options.version ? 'version' : words.join(' ');
+  if (command !== 'ctl status' && (options.url !== undefined || options['timeout-ms'] !== undefined)) {
+    throw new UsageError('--url and --timeout-ms belong to "ctl status"');
+  }
+  switch (command) {
+    case 'start':
+      return startBroker(loadConfig(io.env), io.env);
+    case 'ctl status':
+      return status(io, options.url, options['timeout-ms']);
+    case 'version':
+      io.out(`${packageVersion()}\n`);
+      return 0;
+    case 'help':
+      io.out(usage);
+      return 0;
+    case '':
+      throw new UsageError('which command?');
+    default:
+      throw new UsageError(`"${command}" is not a command`);
+  }
+}
+
+function parse(argv: readonly string[]) {
+  try {
+    const { values, positionals } = parseArgs({
+      args: [...argv],
+      allowPositionals: true,
+      options: {
+        help: { type: 'boolean', short: 'h', default: false },
+        version: { type: 'boolean', short: 'v', default: false },
+        url: { type: 'string' },
+        'timeout-ms': { type: 'string' },
+      },
+    });
+    return { words: positionals, options: values };
+  } catch (error) {
+    // parseArgs explains itself in one sentence; a hint about `--` may follow and does not apply here.
+    throw new UsageError((error as Error).message.split('. ')[0]);
+  }
+}
+
+async function status(io: CliIo, url: string | undefined, timeoutText = '5000'): Promise<number> {
+  const timeoutMs = Number(timeoutText);
+  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1) {
+    throw new UsageError('--timeout-ms takes a whole number of at least 1');
+  }
+  if (url !== undefined && !URL.canParse(url)) throw new UsageError(`--url takes an address, not "${url}"`);
+  const { running, detail } = await askStatus(url ?? configuredUrl(io.env), timeoutMs);
+  io.out(`${detail}\n`);
+  return running ? 0 : 1;
+}
+
+function configuredUrl(env: Environment): string {
+  const { httpHost, httpPort } = loadConfig(env);
+  if (httpPort === 0) throw new UsageError('SLUICE_HTTP_PORT=0 means any port: name the address by --url');
+  return statusUrl(httpHost, httpPort);
+}
+
+function describe(error: unknown): string {
+  if (error instanceof OperationalError) return `${error.code}: ${error.message}`;
+  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+}
