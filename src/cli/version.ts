@@ -1,7 +1,7 @@
 /**
  * Version of this installation, from package.json. Runs on the main thread.
  *
- * Works from `src/` and from `dist/` alike, because both lie directly below the package.
+ * Always true: there is one place where the version stands, so a release cannot forget the other. Works from `src/` and from `dist/` alike, because both lie directly below the package.
  */
 import { readFileSync } from 'node:fs';
 

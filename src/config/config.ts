@@ -95,9 +95,18 @@ function unknownVariables(env: Environment): ConfigFault[] {
     });
 }
 
+const loopback = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
+
 /** Settings that are fine alone and impossible together. */
 function contradictions(config: Config): ConfigFault[] {
   const faults: ConfigFault[] = [];
+  if (config.apiKeysFile === undefined && !loopback.test(config.httpHost)) {
+    faults.push({
+      variable: 'SLUICE_HTTP_HOST',
+      message:
+        'must be a loopback address while SLUICE_API_KEYS_FILE is not set: without keys anybody may administer',
+    });
+  }
   if (config.ringBytes < 4 * config.maximumPacketSize) {
     faults.push({
       variable: 'SLUICE_RING_BYTES',

@@ -3,7 +3,7 @@
  *
  * Always true: a setting exists here or nowhere. `Config`, docs/configuration.md, the table in the README and
  * the check for unknown variables all come from these tables. A number's unit is the end of its field name;
- * limits of our own end in `Max`. The queue settings keep the names and defaults of EMQX [REF-8, REF-15].
+ * limits of our own end in `Max`. The queue settings keep the names and defaults of EMQX.
  */
 import { availableParallelism } from 'node:os';
 

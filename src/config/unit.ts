@@ -3,7 +3,7 @@
  *
  * Always true: a result is a whole, non-negative, safe number in the base unit (ms or bytes); anything else
  * throws a `UnitError` whose text can be shown to the person who wrote the value. Used for environment
- * variables and for the REST API alike, so that both accept the same texts [REF-7.2].
+ * variables and for the REST API alike, so that both accept the same texts.
  */
 
 /** A text is not what it should be. `message` is a full sentence that repeats the offending value. */

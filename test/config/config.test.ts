@@ -161,6 +161,14 @@ describe('faults', () => {
     expect(faultsOf({ SLUICE_QUEUE_CACHE_BYTES: '128MB' })).toHaveLength(1);
   });
 
+  test('without API keys the REST API cannot be opened beyond loopback [broker]', () => {
+    expect(faultsOf({ SLUICE_HTTP_HOST: '0.0.0.0' })).toHaveLength(1);
+    expect(faultsOf({ SLUICE_HTTP_HOST: 'broker.example' })).toHaveLength(1);
+    for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
+      expect(faultsOf({ SLUICE_HTTP_HOST: host })).toEqual([]);
+    expect(faultsOf({ SLUICE_HTTP_HOST: '0.0.0.0', SLUICE_API_KEYS_FILE: 'keys' })).toEqual([]);
+  });
+
   test("the variables of the project's own tests are not settings and not faults [broker]", () => {
     const env = Object.fromEntries(Object.keys(internalVariables).map((name) => [name, 'x']));
     expect(loadConfig(env)).toEqual(loadConfig({}));
