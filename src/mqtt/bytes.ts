@@ -9,7 +9,7 @@
 /** Ranges shorter than this are copied by the loop. */
 const loopBytesMax = 64;
 
-/** Copies `source[start, end)` to `target` at `offset`; returns the offset after it. The ranges must not overlap. */
+/** Copies `source[start, end)` to `target` at `offset`; returns the offset after it. Within one buffer only towards the front. */
 export function copyRange(
   source: Buffer,
   start: number,

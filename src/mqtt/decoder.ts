@@ -23,7 +23,7 @@ import { readVarint, varintSize } from './varint.js';
 /**
  * Whom the decoder calls. `true` means the packet was taken; `false` means it was not and must be
  * offered again, unchanged, by the next `resume()`. Buffers and the scan are valid only during
- * the call. A sink may call `stop`, `close` and `setVersion`, not `write` or `resume`.
+ * the call; of a packet that it takes, a sink may overwrite the bytes. A sink may call `stop`, `close` and `setVersion`, not `write` or `resume`.
  */
 export interface PacketSink {
   /**

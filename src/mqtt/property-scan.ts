@@ -161,7 +161,7 @@ export function nextProperty(buffer: Buffer, pos: number, end: number): number {
  * Copies a checked range without Topic Alias (belongs to one connection [MQTT-3.3.2-7]), Subscription
  * Identifier (belongs to one delivery) and Message Expiry Interval (travels as a number, because it
  * shrinks while the message waits). The rest keeps its bytes and order. Writes at most `end - start`
- * bytes at `offset` and returns the offset after them.
+ * bytes at `offset` and returns the offset after them. In place, with `offset` = `start`, is allowed.
  */
 export function copyStoredProperties(
   source: Buffer,
