@@ -1,0 +1,168 @@
+/**
+ * API keys of the REST API: the bootstrap file, and who may do what with a key. Main thread.
+ *
+ * Always true: secrets are kept as SHA-256 only and compared in constant time, also for unknown keys; no secret is
+ * ever logged. A bad line ends the loading there, and what came before it counts. Once a file is configured a key is
+ * always required, even when the file holds none: a typing error locks the API instead of opening it.
+ * Gives up: a slow hash. Keys are long random texts, which no guessing reaches, and a slow hash on this thread
+ * would let anybody stop the broker with wrong passwords. Source: REF 7.5.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { readFileSync, statSync } from 'node:fs';
+
+import { OperationalError } from '../base/error.js';
+
+/** What the owner of a key is. */
+export type ApiRole = 'administrator' | 'viewer' | 'publisher';
+/** What a request does: look or change. */
+export type ApiAccess = 'read' | 'write';
+
+/** A key without its secret. */
+export interface ApiKey {
+  readonly key: string;
+  readonly role: ApiRole;
+  /** Parts of the API it is limited to; undefined: no limit; empty: nothing. */
+  readonly scopes: readonly string[] | undefined;
+  /** Set for keys that belong to a namespace; Sluice has none, so they may only look. */
+  readonly namespace: string | undefined;
+}
+
+/** Outcome of an `Authorization` header. */
+export type Authentication =
+  | { readonly outcome: 'accepted'; readonly key: ApiKey }
+  | { readonly outcome: 'header-missing' | 'header-malformed' | 'token-unknown' | 'credentials-wrong' };
+
+/** The part of a logger that is used here. */
+export interface ApiKeyLog {
+  warn(fields: object, message: string): void;
+  error(fields: object, message: string): void;
+}
+
+/** The scope that the queue API belongs to. */
+const queueScope = 'connections';
+const fileBytesMax = 1024 * 1024;
+const roles: readonly string[] = ['administrator', 'viewer', 'publisher'] satisfies ApiRole[];
+
+interface StoredKey extends ApiKey {
+  readonly digest: Buffer;
+}
+
+/** See the file header. */
+export class ApiKeys {
+  readonly #keys: ReadonlyMap<string, StoredKey>;
+  /** True when a key is needed: a file is configured. */
+  readonly required: boolean;
+
+  private constructor(keys: ReadonlyMap<string, StoredKey>, required: boolean) {
+    this.#keys = keys;
+    this.required = required;
+  }
+
+  /** No file is configured: the API asks for no key, and answers on loopback only. */
+  static none(): ApiKeys {
+    return new ApiKeys(new Map(), false);
+  }
+
+  /** Reads a bootstrap file. Throws `OperationalError` ERR_API_KEYS when it cannot be read or is larger than 1 MB. */
+  static load(file: string, log: ApiKeyLog): ApiKeys {
+    let text: string;
+    try {
+      if (statSync(file).size > fileBytesMax) throw new Error(`it is larger than ${fileBytesMax} bytes`);
+      text = readFileSync(file, 'utf8');
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      throw new OperationalError('ERR_API_KEYS', `the API key file ${file} cannot be used: ${reason}`, error);
+    }
+    return ApiKeys.parse(text, log);
+  }
+
+  /** Reads the text of a bootstrap file: one `key:secret[:role[:scope,…]]` or `key:secret:ns:<ns>::<role>[:scope,…]` per line. */
+  static parse(text: string, log: ApiKeyLog): ApiKeys {
+    const keys = new Map<string, StoredKey>();
+    const lines = text.replace(/^\uFEFF/, '').split('\n');
+    for (const [index, raw] of lines.entries()) {
+      const line = raw.trim();
+      if (line === '') continue;
+      const parsed = parseLine(line);
+      if (typeof parsed === 'string') {
+        log.error(
+          { line: index + 1, reason: parsed },
+          'bad line in the API key file; the rest is not loaded',
+        );
+        break;
+      }
+      const unknown = parsed.scopes?.filter((scope) => scope !== queueScope) ?? [];
+      if (unknown.length > 0) {
+        log.warn({ line: index + 1, scopes: unknown }, 'scopes without a meaning here are dropped');
+      }
+      const scopes = parsed.scopes?.filter((scope) => scope === queueScope);
+      keys.set(parsed.key, { ...parsed, scopes });
+    }
+    if (keys.size === 0) log.error({}, 'the API key file holds no key; every request will be refused');
+    return new ApiKeys(keys, true);
+  }
+
+  /** Number of keys. */
+  get size(): number {
+    return this.#keys.size;
+  }
+
+  /** Checks an `Authorization` header. */
+  authenticate(header: string | undefined): Authentication {
+    if (header === undefined) return { outcome: 'header-missing' };
+    const [, scheme = '', credentials = ''] = /^(\S+) +(\S+) *$/.exec(header) ?? [];
+    if (scheme.toLowerCase() === 'bearer') return { outcome: 'token-unknown' };
+    if (scheme.toLowerCase() !== 'basic') return { outcome: 'header-malformed' };
+    const text = Buffer.from(credentials, 'base64').toString('utf8');
+    const colon = text.indexOf(':');
+    if (colon < 0) return { outcome: 'header-malformed' };
+    const stored = this.#keys.get(text.slice(0, colon));
+    const digest = digestOf(text.slice(colon + 1));
+    // An unknown key takes as long as a known one with a wrong secret.
+    const same = timingSafeEqual(digest, stored?.digest ?? Buffer.alloc(digest.length));
+    if (stored === undefined || !same) return { outcome: 'credentials-wrong' };
+    const { key, role, scopes, namespace } = stored;
+    return { outcome: 'accepted', key: { key, role, scopes, namespace } };
+  }
+}
+
+/** True when the owner of `key` may do that with queues, their configuration and the shards. */
+export function mayAccess(key: ApiKey, access: ApiAccess): boolean {
+  if (key.role === 'publisher') return false;
+  if (key.scopes !== undefined && !key.scopes.includes(queueScope)) return false;
+  return access === 'read' || (key.role === 'administrator' && key.namespace === undefined);
+}
+
+/** A key, or why the line is none. */
+function parseLine(line: string): StoredKey | string {
+  if (/\s/.test(line)) return 'there is white space inside the line';
+  const [key = '', secret = '', ...rest] = line.split(':');
+  if (key === '' || secret === '') return 'a line is key:secret, then optionally :role and :scopes';
+  let namespace: string | undefined;
+  let fields = rest;
+  if (rest[0] === 'ns' && rest.length > 1) {
+    const [, name = '', gap, ...others] = rest;
+    if (name === '' || gap !== '') return 'a namespace is written ns:<name>::<role>';
+    namespace = name;
+    fields = others;
+    if (fields.length === 0) return 'a namespace is written ns:<name>::<role>';
+  }
+  const [role = 'administrator', scopes, ...surplus] = fields;
+  if (surplus.length > 0) return 'there are too many fields';
+  if (!isRole(role)) return `the role is not one of ${roles.join(', ')}`;
+  return {
+    key,
+    role,
+    scopes: scopes?.split(',').filter((scope) => scope !== ''),
+    namespace,
+    digest: digestOf(secret),
+  };
+}
+
+function isRole(text: string): text is ApiRole {
+  return roles.includes(text);
+}
+
+function digestOf(secret: string): Buffer {
+  return createHash('sha256').update(secret).digest();
+}

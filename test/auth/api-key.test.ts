@@ -1,0 +1,161 @@
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { inspect } from 'node:util';
+
+import { describe, expect, it } from 'vitest';
+
+import { type ApiKey, ApiKeys, mayAccess } from '../../src/auth/api-key.js';
+
+function memoryLog() {
+  const lines: string[] = [];
+  const note = (fields: object, message: string) => {
+    lines.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  return { lines, warn: note, error: note };
+}
+
+function parse(text: string) {
+  const log = memoryLog();
+  return { keys: ApiKeys.parse(text, log), log };
+}
+
+function basic(key: string, secret: string): string {
+  return `Basic ${Buffer.from(`${key}:${secret}`).toString('base64')}`;
+}
+
+function accepted(keys: ApiKeys, key: string, secret: string): ApiKey | undefined {
+  const answer = keys.authenticate(basic(key, secret));
+  return answer.outcome === 'accepted' ? answer.key : undefined;
+}
+
+describe('the bootstrap file', () => {
+  it('gives a key without a role the role administrator, with no scope and no namespace [queue-70]', () => {
+    const { keys } = parse('key:secret\n');
+    expect(accepted(keys, 'key', 'secret')).toEqual({
+      key: 'key',
+      role: 'administrator',
+      scopes: undefined,
+      namespace: undefined,
+    });
+  });
+
+  it('takes a role, scopes and a namespace, skips blank lines and trims white space around a line [REF-7.5]', () => {
+    const { keys, log } = parse(
+      '\uFEFF\r\n  a:1:viewer \r\n\n\tb:2:publisher\nc:3:administrator:connections\nd:4:ns:north::viewer:connections\n',
+    );
+    expect(keys.size).toBe(4);
+    expect(accepted(keys, 'a', '1')?.role).toBe('viewer');
+    expect(accepted(keys, 'b', '2')?.role).toBe('publisher');
+    expect(accepted(keys, 'c', '3')?.scopes).toEqual(['connections']);
+    expect(accepted(keys, 'd', '4')).toMatchObject({ namespace: 'north', role: 'viewer' });
+    expect(log.lines).toEqual([]);
+  });
+
+  it.each([
+    'no-colon',
+    ':secret',
+    'key:',
+    'key:secret:',
+    'key:secret:king',
+    'key:secret:viewer:connections:more',
+    'key:secret:ns',
+    'key:secret:ns:north',
+    'key:secret:ns:north:viewer',
+    'key:secret:ns:::viewer',
+    'key:sec ret',
+    '# comment',
+  ])('stops loading at the bad line "%s" and keeps what came before [REF-7.5]', (line) => {
+    const { keys, log } = parse(`first:1\n${line}\nlast:2`);
+    expect(keys.size).toBe(1);
+    expect(accepted(keys, 'first', '1')).toBeDefined();
+    expect(accepted(keys, 'last', '2')).toBeUndefined();
+    expect(log.lines).toHaveLength(1);
+    expect(log.lines[0]).toContain('"line":2');
+  });
+
+  it('lets a later line of the same key replace the earlier one [REF-7.5]', () => {
+    const { keys } = parse('key:old\nkey:new:viewer');
+    expect(keys.size).toBe(1);
+    expect(accepted(keys, 'key', 'old')).toBeUndefined();
+    expect(accepted(keys, 'key', 'new')?.role).toBe('viewer');
+  });
+
+  it('drops unknown scopes with a warning, and a key whose scopes are all unknown may do nothing [REF-7.5]', () => {
+    const { keys, log } = parse('key:secret:administrator:monitoring,connections\nother:secret:viewer:rules');
+    expect(accepted(keys, 'key', 'secret')?.scopes).toEqual(['connections']);
+    const other = accepted(keys, 'other', 'secret')!;
+    expect(other.scopes).toEqual([]);
+    expect(mayAccess(other, 'read')).toBe(false);
+    expect(log.lines).toHaveLength(2);
+  });
+
+  it('keeps no secret in memory and writes none to the log [broker]', () => {
+    const { keys, log } = parse('key:hunter2-hunter2\nbad:hunter3-hunter3:king');
+    expect(inspect(keys, { depth: 9, showHidden: true })).not.toContain('hunter');
+    expect(log.lines.join()).not.toContain('hunter');
+  });
+
+  it('requires a key even when it holds none, and says so [broker]', () => {
+    const { keys, log } = parse('\n');
+    expect(keys.required).toBe(true);
+    expect(keys.size).toBe(0);
+    expect(log.lines).toHaveLength(1);
+  });
+
+  it('ends the start with ERR_API_KEYS when it cannot be read or is too large [broker]', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+    try {
+      const file = join(folder, 'keys');
+      expect(() => ApiKeys.load(file, memoryLog())).toThrow(
+        expect.objectContaining({ code: 'ERR_API_KEYS' }),
+      );
+      writeFileSync(file, 'key:secret');
+      expect(ApiKeys.load(file, memoryLog()).size).toBe(1);
+      writeFileSync(file, 'x'.repeat(1024 * 1024 + 1));
+      expect(() => ApiKeys.load(file, memoryLog())).toThrow(
+        expect.objectContaining({ code: 'ERR_API_KEYS' }),
+      );
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+});
+
+describe('an Authorization header', () => {
+  const { keys } = parse('key:secret');
+  it.each([
+    [undefined, 'header-missing'],
+    ['', 'header-malformed'],
+    ['Basic', 'header-malformed'],
+    ['Digest abc', 'header-malformed'],
+    [`Basic ${Buffer.from('nocolon').toString('base64')}`, 'header-malformed'],
+    ['Bearer abc', 'token-unknown'],
+    [basic('key', 'wrong'), 'credentials-wrong'],
+    [basic('nobody', 'secret'), 'credentials-wrong'],
+    [basic('key', ''), 'credentials-wrong'],
+    [basic('key', 'secret'), 'accepted'],
+    [basic('key', 'secret').replace('Basic', 'bAsIc'), 'accepted'],
+  ])('%j is %s [REF-7.5]', (header, outcome) => {
+    expect(keys.authenticate(header).outcome).toBe(outcome);
+  });
+
+  it('is never accepted when no key exists [broker]', () => {
+    expect(ApiKeys.none().authenticate(basic('', '')).outcome).toBe('credentials-wrong');
+    expect(ApiKeys.none().required).toBe(false);
+  });
+});
+
+describe('access', () => {
+  const key: ApiKey = { key: 'k', role: 'administrator', scopes: undefined, namespace: undefined };
+  it.each([
+    ['an administrator reads and writes', key, true, true],
+    ['a viewer only reads', { ...key, role: 'viewer' as const }, true, false],
+    ['a publisher does neither', { ...key, role: 'publisher' as const }, false, false],
+    ['a scope that holds the queue API is enough', { ...key, scopes: ['connections'] }, true, true],
+    ['another scope is not', { ...key, scopes: [] }, false, false],
+    ['a key of a namespace only reads', { ...key, namespace: 'north' }, true, false],
+  ])('%s [REF-7.5]', (_title, candidate, read, write) => {
+    expect([mayAccess(candidate, 'read'), mayAccess(candidate, 'write')]).toEqual([read, write]);
+  });
+});
