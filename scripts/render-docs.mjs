@@ -7,13 +7,13 @@
  */
 
 /** Documents that hold tables, relative to the repository. */
-export const documents = ['README.md', 'docs/configuration.md', 'docs/metrics.md'];
+export const documents = ['README.md', 'docs/configuration.md', 'docs/errors.md', 'docs/metrics.md'];
 
 /** Sections that the README shows; the rest is one link away. */
 const readmeSections = new Set(['Listeners', 'Storage', 'Threads', 'Process']);
 
-/** All tables by name. `source` holds `sections`, `internalVariables`, `catalogue`, `queueMetrics` as `src/` exports them. */
-export function renderTables({ sections, internalVariables, catalogue, queueMetrics }) {
+/** All tables by name. `source` holds `sections`, `internalVariables`, `catalogue`, `queueMetrics` and `restErrors` as `src/` exports them. */
+export function renderTables({ sections, internalVariables, catalogue, queueMetrics, restErrors }) {
   return {
     'main configuration': renderVariables(sections.filter(({ title }) => readmeSections.has(title))),
     configuration: renderSections(sections),
@@ -30,6 +30,10 @@ export function renderTables({ sections, internalVariables, catalogue, queueMetr
         { main: 'main thread', worker: 'shard workers', both: 'all threads' }[metric.writer],
         metric.help,
       ]),
+    ),
+    'REST errors': table(
+      ['Code', 'Status', 'Meaning'],
+      Object.entries(restErrors).map(([name, { status, meaning }]) => [code(name), status, meaning]),
     ),
     'queue metrics': table(
       ['Name', 'Kind', 'Meaning'],

@@ -1,7 +1,8 @@
 /**
- * Version of this installation, from package.json. Runs on the main thread.
+ * Version of this installation. Runs on the main thread, when it is asked for.
  *
- * Always true: there is one place where the version stands, so a release cannot forget the other. Works from `src/` and from `dist/` alike, because both lie directly below the package.
+ * Always true: package.json is the one place where the version stands, so no release can forget another.
+ * Works from `src/` and from `dist/` alike, because both lie directly below the package.
  */
 import { readFileSync } from 'node:fs';
 

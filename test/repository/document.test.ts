@@ -2,6 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { documents, fillTables, renderTables } from '../../scripts/render-docs.mjs';
 import { internalVariables, sections } from '../../src/config/schema.js';
+import { restErrors } from '../../src/http/error.js';
 import { catalogue, queueMetrics } from '../../src/telemetry/metric-catalogue.js';
 import { fileOf, filesOf } from './tree.js';
 
@@ -9,9 +10,9 @@ describe('documents', () => {
   test.each(documents)('the tables of %s equal the code (else: npm run docs) [broker]', (path) => {
     const { text } = fileOf(path);
     expect(text).toContain('<!-- table: ');
-    expect(fillTables(text, renderTables({ sections, internalVariables, catalogue, queueMetrics }))).toBe(
-      text,
-    );
+    expect(
+      fillTables(text, renderTables({ sections, internalVariables, catalogue, queueMetrics, restErrors })),
+    ).toBe(text);
   });
 
   test('a mark without table and a table without end are refused [broker]', () => {

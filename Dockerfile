@@ -1,0 +1,29 @@
+# Image of the broker: compiled in one stage, run in another that has neither compiler nor sources.
+# Debian rather than Alpine, because RocksDB's prebuilt add-on is linked against glibc.
+FROM node:24-bookworm-slim AS build
+WORKDIR /opt/sluice
+COPY package.json package-lock.json .npmrc tsconfig.json ./
+COPY scripts/prepare.mjs scripts/
+RUN node scripts/prepare.mjs install
+COPY src src
+RUN node scripts/prepare.mjs build && npm prune --omit=dev
+
+FROM node:24-bookworm-slim
+# The command under its own name, and where compose files written for EMQX look for it.
+RUN printf '#!/bin/sh\nexec node /opt/sluice/dist/main.js "$@"\n' > /usr/local/bin/sluice \
+ && chmod 755 /usr/local/bin/sluice \
+ && mkdir -p /opt/emqx/bin /opt/emqx/etc /var/lib/sluice \
+ && ln -s /usr/local/bin/sluice /opt/emqx/bin/emqx \
+ && chown node:node /var/lib/sluice
+WORKDIR /opt/sluice
+COPY --from=build /opt/sluice/node_modules node_modules
+COPY --from=build /opt/sluice/dist dist
+COPY package.json LICENSE ./
+# Inside a container every interface is the container's own; what is published is decided by who runs it.
+# The REST API follows as soon as API keys are configured, and stays on loopback until then.
+ENV NODE_ENV=production SLUICE_HOST=0.0.0.0 SLUICE_DATA_DIR=/var/lib/sluice
+USER node
+VOLUME /var/lib/sluice
+EXPOSE 1883 18083
+HEALTHCHECK --interval=5s --timeout=5s --start-period=20s CMD ["sluice", "ctl", "status"]
+CMD ["node", "dist/main.js", "start"]
