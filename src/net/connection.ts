@@ -1,0 +1,270 @@
+/**
+ * One network connection: socket, decoder, outbox, and the clocks that end it. Main thread.
+ *
+ *   open ──end() or fault──▶ ending (FIN sent, input discarded) ──▶ closed
+ *
+ * Always true: bytes are decoded within the read callback, so the read buffer is shared by all connections;
+ * reading stops while the decoder holds a packet back or the outbox is over its bound, which is how a slow
+ * ring or a slow reader slows its peer down. After our FIN the input is read and thrown away until the peer
+ * has closed: closing with unread bytes would reset the connection and lose the last packet.
+ */
+import type { Socket } from 'node:net';
+
+import { ProtocolError } from '../base/error.js';
+import { Decoder } from '../mqtt/decoder.js';
+import type { DecoderState } from '../mqtt/decoder.js';
+import type { ProtocolVersion } from '../mqtt/packet-type.js';
+import { reasonCode } from '../mqtt/reason-code.js';
+import { Client } from '../session/client.js';
+import type { GatewayContext } from '../session/context.js';
+import type { Wire } from '../session/wire.js';
+import { slot, slotOf } from '../telemetry/counter-layout.js';
+import type { BlockPool } from './block-pool.js';
+import { SocketOutbox, type OutboxOwner } from './outbox.js';
+import type { Resumable, Turn } from './turn.js';
+
+/** What the connections of a gateway share. */
+export interface ConnectionHost {
+  readonly context: GatewayContext;
+  readonly pool: BlockPool;
+  readonly turn: Turn;
+  /** Gateway clock as of the last sweep. */
+  readonly coarseNowMs: number;
+  newClientId(): string;
+  onClosed(connection: Connection): void;
+}
+
+/** Packets of one connection per turn: a bound for floods of tiny packets; a full read is far less. */
+const packetsPerSliceMax = 4096;
+/** Acknowledgements may exceed the outbox bound by so much before reading stops. */
+const ackSlackBytes = 64 * 1024;
+/** Time for the peer to close after our FIN. */
+const lingerMs = 2000;
+/** A peer whose kernel takes nothing for so long is gone. */
+const writeStallMsMax = 60_000;
+
+const connectTimeout = slotOf('connectionsRefused', 'connect-timeout');
+
+/** See the file header. */
+export class Connection implements Wire, OutboxOwner, Resumable {
+  readonly outbox: SocketOutbox;
+  readonly client: Client;
+  readonly #host: ConnectionHost;
+  readonly #socket: Socket;
+  readonly #decoder: Decoder;
+  #state: 'open' | 'ending' | 'closed' = 'open';
+  #reading: 'on' | 'held' | 'outbox-full' = 'on';
+  #goesOn: 'no' | 'booked' = 'no';
+  #peername: string | undefined;
+  readonly #openedAtMs: number;
+  #lastPacketAtMs: number;
+  #endedAtMs = 0;
+  #stalledSinceMs = -1;
+  #bytesAtStall = 0;
+  #keepAliveMs = 0;
+
+  constructor(socket: Socket, host: ConnectionHost) {
+    const { context } = host;
+    this.#host = host;
+    this.#socket = socket;
+    this.#openedAtMs = context.clock.nowMs();
+    this.#lastPacketAtMs = this.#openedAtMs;
+    this.outbox = new SocketOutbox(socket, host.pool, host.turn, context.config.outboxBytesMax, this);
+    this.client = new Client(context, this, () => host.newClientId());
+    this.#decoder = new Decoder(this.client, {
+      maximumPacketSize: context.config.maximumPacketSize,
+      topicAliasMaximum: context.config.topicAliasMaximum,
+      packetsPerSliceMax,
+    });
+    socket.on('end', () => this.#peerEnded());
+    socket.on('error', (error) => context.logger.debug({ peername: this.#peername, err: error }, 'socket error'));
+    socket.on('close', () => this.#closed());
+  }
+
+  get state(): 'open' | 'ending' | 'closed' {
+    return this.#state;
+  }
+
+  get peername(): string {
+    if (this.#peername === undefined) {
+      const { remoteAddress, remoteFamily, remotePort } = this.#socket;
+      const address = remoteFamily === 'IPv6' ? `[${remoteAddress ?? ''}]` : (remoteAddress ?? '');
+      this.#peername = `${address}:${remotePort ?? 0}`;
+    }
+    return this.#peername;
+  }
+
+  /** Takes what was read: `chunk[0, length)` is valid during the call only. */
+  onRead(chunk: Buffer, length: number): void {
+    if (this.#state !== 'open') return;
+    this.#host.context.counters.add(slot.bytesReceived, length);
+    const carried = this.#decoder.carriedBytes;
+    let state: DecoderState;
+    try {
+      state = this.#decoder.write(chunk, 0, length);
+    } catch (error) {
+      this.#fault(error);
+      return;
+    }
+    // Bytes of an unfinished packet are no sign of life [MQTT-3.1.2-22].
+    if (this.#decoder.carriedBytes !== carried + length) this.#lastPacketAtMs = this.#host.coarseNowMs;
+    if (state !== 'ready' || this.outbox.bytesWaiting > this.outbox.bytesMax) this.#afterDecoding(state);
+  }
+
+  setVersion(version: ProtocolVersion): void {
+    this.#decoder.setVersion(version);
+  }
+
+  setKeepAlive(milliseconds: number): void {
+    this.#keepAliveMs = milliseconds;
+  }
+
+  hold(): void {
+    this.#decoder.stop();
+  }
+
+  resume(): void {
+    if (this.#goesOn === 'booked') return;
+    this.#goesOn = 'booked';
+    this.#host.turn.resumeLater(this);
+  }
+
+  goOn(): void {
+    this.#goesOn = 'no';
+    if (this.#state !== 'open') return;
+    let state = this.#decoder.state;
+    if (state === 'held' || state === 'stopped' || state === 'slice-used') {
+      try {
+        state = this.#decoder.resume();
+      } catch (error) {
+        this.#fault(error);
+        return;
+      }
+      this.#lastPacketAtMs = this.#host.coarseNowMs;
+    }
+    this.#afterDecoding(state);
+  }
+
+  notifyWhenDrained(): void {
+    this.outbox.wantDrain();
+  }
+
+  onDrained(): void {
+    if (this.#state !== 'open') return;
+    if (this.#reading === 'outbox-full') this.resume();
+    this.client.drained();
+  }
+
+  onBytesOut(bytes: number): void {
+    this.#host.context.counters.add(slot.bytesSent, bytes);
+    this.#host.context.counters.add(slot.socketWrites, 1);
+  }
+
+  end(): void {
+    if (this.#state !== 'open') return;
+    this.#state = 'ending';
+    this.#endedAtMs = this.#host.context.clock.nowMs();
+    this.#decoder.close();
+    this.outbox.flushLast();
+    this.#socket.end();
+    this.#socket.resume();
+  }
+
+  /** Stops taking packets, for a gateway that drains; what is under way settles. */
+  quiesce(): void {
+    if (this.#state === 'open') this.#decoder.stop();
+    this.#socket.pause();
+  }
+
+  /** Ends at once, without the last packets. */
+  destroy(): void {
+    this.#socket.destroy();
+  }
+
+  /** Looks at the clocks; `slackMs` is the time between two sweeps. */
+  sweep(nowMs: number, slackMs: number): void {
+    if (this.#state === 'ending') {
+      if (nowMs - this.#endedAtMs > lingerMs) this.destroy();
+      return;
+    }
+    if (this.#state === 'closed') return;
+    const { context } = this.#host;
+    if (this.client.state !== 'connected') {
+      if (nowMs - this.#openedAtMs <= context.config.connectTimeoutMs) return;
+      context.counters.add(connectTimeout, 1);
+      this.destroy();
+      return;
+    }
+    if (this.#isStalled(nowMs)) {
+      this.destroy();
+      return;
+    }
+    // A connection that we do not read from cannot show that it is alive.
+    if (this.#keepAliveMs === 0 || this.#reading !== 'on') return;
+    if (nowMs - this.#lastPacketAtMs > this.#keepAliveMs + slackMs) {
+      context.counters.add(slot.keepAliveTimeouts, 1);
+      this.client.close(reasonCode.keepAliveTimeout);
+    }
+  }
+
+  #isStalled(nowMs: number): boolean {
+    if (!this.outbox.isWriting) {
+      this.#stalledSinceMs = -1;
+      return false;
+    }
+    const queued = this.outbox.bytesQueued;
+    if (this.#stalledSinceMs < 0 || queued !== this.#bytesAtStall) {
+      this.#stalledSinceMs = nowMs;
+      this.#bytesAtStall = queued;
+      return false;
+    }
+    return nowMs - this.#stalledSinceMs > writeStallMsMax;
+  }
+
+  #afterDecoding(state: DecoderState): void {
+    if (state === 'slice-used') {
+      this.#pause('held');
+      this.resume();
+    } else if (state === 'held' || state === 'stopped') {
+      this.#pause('held');
+    } else if (this.outbox.bytesWaiting > this.outbox.bytesMax + ackSlackBytes) {
+      this.#pause('outbox-full');
+      this.outbox.wantDrain();
+    } else if (this.#reading !== 'on' && this.#state === 'open') {
+      this.#reading = 'on';
+      this.#lastPacketAtMs = this.#host.coarseNowMs;
+      this.#socket.resume();
+    }
+  }
+
+  #pause(why: 'held' | 'outbox-full'): void {
+    if (this.#reading === 'on') this.#socket.pause();
+    this.#reading = why;
+  }
+
+  #fault(error: unknown): void {
+    if (error instanceof ProtocolError) {
+      this.client.fail(error, this.#decoder.connectVersion);
+    } else {
+      // Our own fault ends this connection too, not the broker.
+      this.#host.context.logger.error({ err: error, peername: this.peername }, 'connection failed');
+      this.client.close(reasonCode.unspecifiedError);
+    }
+    this.end();
+  }
+
+  #peerEnded(): void {
+    if (this.#state === 'open') {
+      this.client.lost();
+      this.end();
+    }
+  }
+
+  #closed(): void {
+    this.#state = 'closed';
+    this.#decoder.close();
+    this.outbox.close();
+    this.client.lost();
+    this.#host.onClosed(this);
+  }
+}

@@ -1,0 +1,213 @@
+/**
+ * Output of one connection: bytes gather in pooled blocks and leave in one write per turn. Main thread.
+ *
+ * Always true: order is kept; at most one write is under way; a block is reused only when the kernel has all
+ * of it. `bytesWaiting` counts everything that the kernel has not taken; whoever may drop or wait asks
+ * `hasRoom` first. Gives up: exactness of the bound for acknowledgements and queue deliveries, which are
+ * bounded by packet ids and credit instead.
+ *
+ *   filled pieces ... | current block [0, offset)      ──flush──▶  socket.write (one writev)
+ */
+import type { Socket } from 'node:net';
+
+import type { Outbox } from '../session/wire.js';
+import { blockClasses, type BlockPool } from './block-pool.js';
+import type { Flushable, Turn } from './turn.js';
+
+const noBlock = Buffer.alloc(0);
+
+/** What the outbox tells its connection. */
+export interface OutboxOwner {
+  /** The kernel took everything that was handed to it; called only after `bytesWaiting` had been above half of the bound or a write had to wait. */
+  onDrained(): void;
+  /** Bytes handed to the socket. */
+  onBytesOut(bytes: number): void;
+}
+
+/** See the file header. */
+export class SocketOutbox implements Outbox, Flushable {
+  buffer: Buffer = noBlock;
+  offset = 0;
+  readonly bytesMax: number;
+  readonly #socket: Socket;
+  readonly #pool: BlockPool;
+  readonly #turn: Turn;
+  readonly #owner: OutboxOwner;
+  #booked = false;
+  /** Filled blocks before the current one, and how far each is filled. */
+  #pieces: Buffer[] = [];
+  readonly #pieceEnds: number[] = [];
+  #pieceBytes = 0;
+  #classNext = 0;
+  /** Blocks that the kernel is still reading from. */
+  #writing: Buffer[] = [];
+  #writingBytes = 0;
+  #state: 'open' | 'closed' = 'open';
+  #drainWanted = false;
+  readonly #written = (error?: Error | null): void => this.#onWritten(error);
+
+  constructor(socket: Socket, pool: BlockPool, turn: Turn, bytesMax: number, owner: OutboxOwner) {
+    this.#socket = socket;
+    this.#pool = pool;
+    this.#turn = turn;
+    this.bytesMax = bytesMax;
+    this.#owner = owner;
+  }
+
+  /** Bytes that the kernel has not taken yet. */
+  get bytesWaiting(): number {
+    return this.#pieceBytes + this.offset + this.#writingBytes;
+  }
+
+  /** Bytes of the write under way that the kernel has not taken: falls while a slow reader reads. */
+  get bytesQueued(): number {
+    const { _handle: handle } = this.#socket as unknown as { _handle?: { writeQueueSize?: number } | null };
+    return handle?.writeQueueSize ?? this.#socket.writableLength;
+  }
+
+  /** True while the kernel has not taken a write completely. */
+  get isWriting(): boolean {
+    return this.#writingBytes > 0;
+  }
+
+  hasRoom(bytes: number): boolean {
+    return this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.bytesMax;
+  }
+
+  ensure(bytes: number): void {
+    if (this.buffer.length - this.offset < bytes) this.#nextBlock(bytes);
+    if (!this.#booked) {
+      this.#booked = true;
+      this.#turn.flushLater(this);
+    }
+  }
+
+  /** Asks for one `onDrained` when the kernel has taken everything. */
+  wantDrain(): void {
+    this.#drainWanted = true;
+    if (!this.#booked) {
+      this.#booked = true;
+      this.#turn.flushLater(this);
+    }
+  }
+
+  flush(): void {
+    this.#booked = false;
+    if (this.#state === 'closed') {
+      // Written after the end: nobody reads it.
+      this.#discard();
+      return;
+    }
+    // While a write is under way its callback flushes the rest.
+    if (this.#writingBytes > 0) return;
+    const bytes = this.#pieceBytes + this.offset;
+    if (bytes === 0) {
+      this.#drained();
+      return;
+    }
+    this.#owner.onBytesOut(bytes);
+    this.#writingBytes = bytes;
+    const socket = this.#socket;
+    const last = this.offset === this.buffer.length ? this.buffer : this.buffer.subarray(0, this.offset);
+    if (this.#pieces.length === 0) {
+      this.#writing.push(this.buffer);
+      socket.write(last, this.#written);
+    } else {
+      socket.cork();
+      for (let i = 0; i < this.#pieces.length; i++) {
+        const piece = this.#pieces[i]!;
+        this.#writing.push(piece);
+        socket.write(piece.subarray(0, this.#pieceEnds[i]!));
+      }
+      if (this.offset > 0) {
+        this.#writing.push(this.buffer);
+        socket.write(last, this.#written);
+      } else {
+        socket.write(noBlock, this.#written);
+      }
+      socket.uncork();
+      this.#pieces.length = 0;
+      this.#pieceEnds.length = 0;
+      this.#pieceBytes = 0;
+    }
+    this.buffer = noBlock;
+    this.offset = 0;
+    this.#classNext = 0;
+    // The kernel usually takes everything at once: then the blocks are free again without waiting for the callback.
+    if (socket.writableLength === 0) this.#release();
+  }
+
+  /** Hands everything to the socket now, also behind a write that is under way: the last act before `socket.end`. */
+  flushLast(): void {
+    if (this.#state === 'closed') return;
+    if (this.#writingBytes > 0) {
+      const socket = this.#socket;
+      for (let i = 0; i < this.#pieces.length; i++) socket.write(this.#pieces[i]!.subarray(0, this.#pieceEnds[i]!));
+      if (this.offset > 0) socket.write(this.buffer.subarray(0, this.offset));
+      this.#owner.onBytesOut(this.#pieceBytes + this.offset);
+      // The socket keeps these blocks; they do not return to the pool.
+      this.#pieces.length = 0;
+      this.#pieceEnds.length = 0;
+      this.#pieceBytes = 0;
+      this.buffer = noBlock;
+      this.offset = 0;
+      return;
+    }
+    this.flush();
+  }
+
+  /** Forgets what was not sent and returns the blocks that nobody reads from. */
+  close(): void {
+    if (this.#state === 'closed') return;
+    this.#state = 'closed';
+    this.#discard();
+    // Blocks under way stay with libuv until it has let go of them; the collector gets them.
+    this.#writing = [];
+    this.#writingBytes = 0;
+  }
+
+  #discard(): void {
+    for (const piece of this.#pieces) this.#pool.give(piece);
+    if (this.buffer !== noBlock) this.#pool.give(this.buffer);
+    this.#pieces.length = 0;
+    this.#pieceEnds.length = 0;
+    this.#pieceBytes = 0;
+    this.buffer = noBlock;
+    this.offset = 0;
+  }
+
+  #nextBlock(bytes: number): void {
+    if (this.offset > 0) {
+      this.#pieces.push(this.buffer);
+      this.#pieceEnds.push(this.offset);
+      this.#pieceBytes += this.offset;
+    } else if (this.buffer !== noBlock) {
+      this.#pool.give(this.buffer);
+    }
+    this.buffer = this.#pool.take(bytes, this.#classNext);
+    this.#classNext = Math.min(this.#classNext + 1, blockClasses.length - 1);
+    this.offset = 0;
+  }
+
+  #onWritten(error: Error | null | undefined): void {
+    // The socket reports the error itself and closes.
+    if (error !== undefined && error !== null) return;
+    if (this.#state === 'closed' || this.#writingBytes === 0 || this.#socket.writableLength > 0) return;
+    this.#release();
+    if (this.#pieceBytes + this.offset > 0) this.flush();
+  }
+
+  #release(): void {
+    const blocks = this.#writing;
+    for (let i = 0; i < blocks.length; i++) this.#pool.give(blocks[i]!);
+    blocks.length = 0;
+    this.#writingBytes = 0;
+    if (this.#pieceBytes + this.offset === 0) this.#drained();
+  }
+
+  #drained(): void {
+    if (!this.#drainWanted) return;
+    this.#drainWanted = false;
+    this.#owner.onDrained();
+  }
+}

@@ -1,0 +1,125 @@
+/**
+ * Packet ids that the server has sent to one client and that wait for an answer. Main thread.
+ *
+ * Always true: an id is in use at most once; slot = id & (capacity − 1), so finding one is a load and a
+ * compare; capacity is a power of two, at least twice the number of ids in use, up to all 65536. `order`
+ * is the order of first sending, in which a resumed session sends again [MQTT-4.4.0-1] [MQTT-4.6.0-1].
+ * Gives up: ids are not reused as soon as possible but in rotation, which makes late answers harmless.
+ */
+import { assert } from '../base/error.js';
+
+/** What an id waits for. */
+export const Awaiting = {
+  nothing: 0,
+  /** PUBACK of a live QoS 1 message. */
+  puback: 1,
+  /** PUBREC of a live QoS 2 message. */
+  pubrec: 2,
+  /** PUBCOMP: PUBREL has been sent. */
+  pubcomp: 3,
+  /** PUBACK of a queue delivery. */
+  queueAck: 4,
+} as const;
+
+const idMax = 65_535;
+
+/** See the file header. `A` is what a queue delivery belongs to, `M` what a live message keeps for resending. */
+export class InFlight<A, M> {
+  kinds = new Uint8Array(0);
+  tags = new Float64Array(0);
+  orders = new Float64Array(0);
+  /** 1 once it was sent on the present connection: only then does it count against Receive Maximum. */
+  sent = new Uint8Array(0);
+  owners: (A | undefined)[] = [];
+  messages: (M | undefined)[] = [];
+  #ids = new Uint16Array(0);
+  #mask = -1;
+  #count = 0;
+  #last = 0;
+  #order = 0;
+
+  /** Ids in use. */
+  get count(): number {
+    return this.#count;
+  }
+
+  /** Takes the next free id for `kind`; returns its slot (see `idOf`). Only below 65535 ids in use. */
+  take(kind: number): number {
+    assert(this.#count < idMax, 'packet ids are exhausted');
+    if (this.#count * 2 >= this.#ids.length && this.#ids.length < idMax + 1) this.#grow();
+    const ids = this.#ids;
+    const mask = this.#mask;
+    let id = this.#last;
+    do {
+      id = id === idMax ? 1 : id + 1;
+    } while (ids[id & mask] !== 0);
+    this.#last = id;
+    const slot = id & mask;
+    ids[slot] = id;
+    this.kinds[slot] = kind;
+    this.sent[slot] = 0;
+    this.orders[slot] = this.#order++;
+    this.#count++;
+    return slot;
+  }
+
+  idOf(slot: number): number {
+    return this.#ids[slot]!;
+  }
+
+  /** Slot of an id in use, or -1. */
+  find(id: number): number {
+    const slot = id & this.#mask;
+    return id !== 0 && this.#count > 0 && this.#ids[slot] === id ? slot : -1;
+  }
+
+  free(slot: number): void {
+    assert(this.#ids[slot] !== 0, 'freed a packet id that is not in use');
+    this.#ids[slot] = 0;
+    this.kinds[slot] = Awaiting.nothing;
+    this.sent[slot] = 0;
+    this.owners[slot] = undefined;
+    this.messages[slot] = undefined;
+    this.#count--;
+  }
+
+  /** Slots in use in the order of first sending. Cost: all slots. */
+  inOrder(): number[] {
+    const slots: number[] = [];
+    for (let slot = 0; slot < this.#ids.length; slot++) if (this.#ids[slot] !== 0) slots.push(slot);
+    return slots.sort((a, b) => this.orders[a]! - this.orders[b]!);
+  }
+
+  #grow(): void {
+    const capacity = Math.max(32, this.#ids.length * 2);
+    const mask = capacity - 1;
+    const ids = new Uint16Array(capacity);
+    const kinds = new Uint8Array(capacity);
+    const tags = new Float64Array(capacity);
+    const orders = new Float64Array(capacity);
+    const sent = new Uint8Array(capacity);
+    const owners = Array.from<A | undefined>({ length: capacity });
+    const messages = Array.from<M | undefined>({ length: capacity });
+    for (let old = 0; old < this.#ids.length; old++) {
+      const id = this.#ids[old]!;
+      if (id === 0) continue;
+      // Ids that differ below the old mask differ below the new one: no slot is claimed twice.
+      const slot = id & mask;
+      ids[slot] = id;
+      kinds[slot] = this.kinds[old]!;
+      tags[slot] = this.tags[old]!;
+      orders[slot] = this.orders[old]!;
+      sent[slot] = this.sent[old]!;
+      owners[slot] = this.owners[old];
+      messages[slot] = this.messages[old];
+    }
+    this.#ids = ids;
+    this.kinds = kinds;
+    this.tags = tags;
+    this.orders = orders;
+    this.sent = sent;
+    this.owners = owners;
+    this.messages = messages;
+    this.#mask = mask;
+  }
+}

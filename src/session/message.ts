@@ -1,0 +1,99 @@
+/**
+ * A live message: on its way through this turn (`LiveMessage`) or kept for a client (`StoredMessage`). Main thread.
+ *
+ * Always true: a `LiveMessage` is one reused object whose ranges are valid until the publish call returns;
+ * `keep` copies it at most once per publish, however many sessions keep it. Property bytes are in stored
+ * form: without Topic Alias, Subscription Identifier and Message Expiry Interval.
+ * Gives up: sharing between publishes; a kept message is one buffer and one object.
+ */
+import { MessageFlag, type PublishRanges } from '../shard/link.js';
+
+/** A message that outlives its publish: topic, properties and payload in one buffer. */
+export interface StoredMessage {
+  /** topic at [0, topicEnd), properties up to propertiesEnd, payload up to the end. */
+  readonly bytes: Buffer;
+  readonly topicEnd: number;
+  readonly propertiesEnd: number;
+  /** Gateway clock, ms; Infinity = does not expire. */
+  readonly expiresAtMs: number;
+}
+
+const none = Buffer.alloc(0);
+
+/** See the file header. */
+export class LiveMessage implements PublishRanges {
+  topicBuffer: Buffer = none;
+  topicStart = 0;
+  topicEnd = 0;
+  propertiesBuffer: Buffer = none;
+  propertiesStart = 0;
+  propertiesEnd = 0;
+  payloadBuffer: Buffer = none;
+  payloadStart = 0;
+  payloadEnd = 0;
+  flags = 0;
+  messageExpiryInterval = 0;
+  /** Copy of this publish, once somebody has asked for it. */
+  stored: StoredMessage | undefined = undefined;
+
+  get qos(): number {
+    return this.flags & MessageFlag.qosMask;
+  }
+
+  get isRetain(): boolean {
+    return (this.flags & MessageFlag.retain) !== 0;
+  }
+
+  /** Points at a publish. `source` holds properties and payload; the topic may lie elsewhere (Topic Alias). */
+  set(
+    topic: Buffer,
+    topicStart: number,
+    topicEnd: number,
+    source: Buffer,
+    propertiesStart: number,
+    propertiesEnd: number,
+    payloadStart: number,
+    payloadEnd: number,
+    flags: number,
+    messageExpiryInterval: number,
+  ): void {
+    this.topicBuffer = topic;
+    this.topicStart = topicStart;
+    this.topicEnd = topicEnd;
+    this.propertiesBuffer = source;
+    this.propertiesStart = propertiesStart;
+    this.propertiesEnd = propertiesEnd;
+    this.payloadBuffer = source;
+    this.payloadStart = payloadStart;
+    this.payloadEnd = payloadEnd;
+    this.flags = flags;
+    this.messageExpiryInterval = messageExpiryInterval;
+    this.stored = undefined;
+  }
+
+  /** The copy of this publish that may be kept; the same one for every caller of this publish. */
+  keep(nowMs: number): StoredMessage {
+    if (this.stored !== undefined) return this.stored;
+    const topicBytes = this.topicEnd - this.topicStart;
+    const propertyBytes = this.propertiesEnd - this.propertiesStart;
+    const payloadBytes = this.payloadEnd - this.payloadStart;
+    const bytes = Buffer.allocUnsafeSlow(topicBytes + propertyBytes + payloadBytes);
+    this.topicBuffer.copy(bytes, 0, this.topicStart, this.topicEnd);
+    this.propertiesBuffer.copy(bytes, topicBytes, this.propertiesStart, this.propertiesEnd);
+    this.payloadBuffer.copy(bytes, topicBytes + propertyBytes, this.payloadStart, this.payloadEnd);
+    this.stored = {
+      bytes,
+      topicEnd: topicBytes,
+      propertiesEnd: topicBytes + propertyBytes,
+      expiresAtMs:
+        this.messageExpiryInterval === 0 ? Number.POSITIVE_INFINITY : nowMs + this.messageExpiryInterval * 1000,
+    };
+    return this.stored;
+  }
+}
+
+/** What is left of a message's life in whole seconds, at least 1; -1 = does not expire; 0 = it has expired. */
+export function remainingExpiry(expiresAtMs: number, nowMs: number): number {
+  if (expiresAtMs === Number.POSITIVE_INFINITY) return -1;
+  return expiresAtMs <= nowMs ? 0 : Math.ceil((expiresAtMs - nowMs) / 1000);
+}

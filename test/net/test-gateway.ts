@@ -1,0 +1,105 @@
+/**
+ * A gateway on a free loopback port over `FakeShards`, and queues for it. Test thread.
+ *
+ * Always true: it is the real listener, connection, codec, session and router; only the shards are a fake.
+ */
+import type { AddressInfo } from 'node:net';
+
+import { loadConfig } from '../../src/config/config.js';
+import { createGateway, type Gateway, type GatewayOptions } from '../../src/net/gateway.js';
+import type { QueueDefinition } from '../../src/queue/definition.js';
+import { QueueCatalogue } from '../../src/router/queue-catalogue.js';
+import { Router } from '../../src/router/router.js';
+import type { Session } from '../../src/session/session.js';
+import { CounterReader, Counters, createCounterMemory, MAIN_BLOCK } from '../../src/telemetry/counter.js';
+import { createLogger } from '../../src/telemetry/logger.js';
+import { FakeShards } from '../session/fake-shards.js';
+
+/** A running gateway and what is behind it. */
+export interface TestGateway {
+  readonly gateway: Gateway;
+  readonly shards: FakeShards;
+  readonly catalogue: QueueCatalogue;
+  readonly router: Router<Session>;
+  readonly counters: CounterReader;
+  readonly address: AddressInfo;
+  /** Adds a queue as the broker would once a shard has committed it. */
+  addQueue(topicFilter: string, name?: string): QueueDefinition;
+}
+
+/** What a test may want to differ. */
+export interface TestGatewayOptions {
+  readonly env?: Readonly<Record<string, string>>;
+  readonly shards?: FakeShards;
+  readonly hooks?: GatewayOptions['hooks'];
+  readonly clock?: GatewayOptions['clock'];
+  readonly sharesReadBuffer?: boolean;
+}
+
+/** Starts a gateway; end it with `gateway.close()`. */
+export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
+  const config = loadConfig({ SLUICE_MQTT_PORT: '0', ...options.env });
+  const shards = options.shards ?? new FakeShards();
+  const catalogue = new QueueCatalogue();
+  const router = new Router<Session>();
+  catalogue.watch((change, { id, topicFilter }) => {
+    if (change === 'added') router.addQueue(topicFilter, { queueId: id, shardId: shards.shardOf(topicFilter) });
+    if (change === 'removed') router.removeQueue(topicFilter, id);
+  });
+  const memory = createCounterMemory(0);
+  const gateway = createGateway({
+    config,
+    shards,
+    catalogue,
+    router,
+    counters: new Counters(memory, MAIN_BLOCK),
+    logger: createLogger({ level: process.env['SLUICE_LOG_LEVEL'] ?? 'silent', format: 'text' }),
+    ...(options.hooks === undefined ? {} : { hooks: options.hooks }),
+    ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.sharesReadBuffer === undefined ? {} : { sharesReadBuffer: options.sharesReadBuffer }),
+  });
+  const address = await gateway.listen();
+  let nextId = 1;
+  return {
+    gateway,
+    shards,
+    catalogue,
+    router,
+    counters: new CounterReader(memory),
+    address,
+    addQueue(topicFilter, name = `/${topicFilter}`) {
+      const definition = queueDefinition(nextId++, name, topicFilter);
+      catalogue.add(definition);
+      return definition;
+    },
+  };
+}
+
+/** A regular queue with default settings. */
+export function queueDefinition(id: number, name: string, topicFilter: string): QueueDefinition {
+  return {
+    id,
+    name,
+    topicFilter,
+    isLastvalue: false,
+    createdAtMs: 0,
+    keyExpression: '',
+    keyErrorPolicy: 'drop',
+    dispatchStrategy: 'round_robin',
+    dataRetentionPeriodMs: 604_800_000,
+    shardMessageCountMax: Number.POSITIVE_INFINITY,
+    shardMessageBytesMax: Number.POSITIVE_INFINITY,
+    messagesMax: Number.POSITIVE_INFINITY,
+    bytesMax: Number.POSITIVE_INFINITY,
+    overflowPolicy: 'drop_oldest',
+    localMaxInflight: 10,
+    redispatchIntervalMs: 100,
+    streamMaxBufferSize: 2000,
+    streamMaxUnacked: 1000,
+    busySessionRetryIntervalMs: 100,
+    pingIntervalMs: 10_000,
+    consumerMaxInactiveMs: 30_000,
+    consumerPersistenceIntervalMs: 10_000,
+    paused: false,
+  };
+}
