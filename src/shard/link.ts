@@ -131,7 +131,13 @@ export interface Shards {
    * Hands one message to the queues `queueIds` of a shard. Call only after `hasRoom` said yes for it.
    * `token` (u32) comes back through `Publisher.onSettled`, except NO_TOKEN.
    */
-  publish(shardId: number, publisher: PublisherHandle, token: number, queueIds: Uint32Array, ranges: PublishRanges): void;
+  publish(
+    shardId: number,
+    publisher: PublisherHandle,
+    token: number,
+    queueIds: Uint32Array,
+    ranges: PublishRanges,
+  ): void;
   attach(shardId: number, queueId: number, consumer: Consumer): Attachment;
   /** Makes everything written in this event-loop turn visible to the workers. Called by the broker once per turn; also scheduled automatically. */
   flush(): void;

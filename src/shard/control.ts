@@ -1,0 +1,181 @@
+/**
+ * Control calls on a shard: create, update, delete, purge, inspect. Shard worker; not on the message path.
+ *
+ * Always true: a change is in the log (and on disk, unless durability is `process`) before the caller hears of it;
+ * calls run one after another, between turns of the loop.
+ */
+import type { LogBatch } from '../log/log.js';
+import { decodeSummary } from '../log/record-format.js';
+import type { ConsumerStats, QueueDefinition, QueueStats } from '../queue/definition.js';
+import { peek } from '../queue/peek.js';
+import { Queue } from '../queue/queue.js';
+import type { ControlRequest, ControlResult } from './protocol.js';
+import type { ShardLoop } from './shard-loop.js';
+
+/** Definition as stored in the log. JSON has no Infinity: unlimited is null. */
+export function encodeDefinition(definition: QueueDefinition): Uint8Array {
+  const text = JSON.stringify({ format: 1, definition }, (_key, value: unknown) =>
+    value === Number.POSITIVE_INFINITY ? 'infinity' : value,
+  );
+  return Buffer.from(text);
+}
+
+/** The inverse of `encodeDefinition`. Throws SyntaxError on foreign bytes. */
+export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
+  const parsed = JSON.parse(text, (_key, value: unknown) =>
+    value === 'infinity' ? Number.POSITIVE_INFINITY : value,
+  ) as { definition: QueueDefinition };
+  return parsed.definition;
+}
+
+/** Rebuilds a queue from its block summaries: exact counts, first and next offset. Cost: one pass over the summaries. */
+export function recoverQueue(loop: ShardLoop, definition: QueueDefinition): Queue {
+  const queue = new Queue(definition, loop);
+  let first = -1;
+  let next = 0;
+  let liveCount = 0;
+  let liveBytes = 0;
+  let expiryDueMs = Number.POSITIVE_INFINITY;
+  for (;;) {
+    const page = loop.readSummaries(queue.id, next, 4096);
+    for (const { firstOffset, value } of page) {
+      const summary = decodeSummary(value);
+      if (first < 0) first = firstOffset;
+      next = firstOffset + summary.recordCount;
+      liveCount += summary.recordCount - summary.ackedCount;
+      liveBytes += summary.recordBytes - summary.ackedBytes;
+      expiryDueMs = Math.min(expiryDueMs, summary.expiresEarliestMs);
+    }
+    if (page.length < 4096) break;
+  }
+  queue.recover(Math.max(first, 0), next, liveCount, liveBytes, expiryDueMs);
+  return queue;
+}
+
+/** See the file header. */
+export class ShardControl {
+  readonly #loop: ShardLoop;
+
+  constructor(loop: ShardLoop) {
+    this.#loop = loop;
+  }
+
+  async run(request: Exclude<ControlRequest, { call: 'close' }>): Promise<ControlResult> {
+    switch (request.call) {
+      case 'create':
+        return this.#create(request.definition);
+      case 'update':
+        return this.#update(request.definition);
+      case 'delete':
+        return this.#delete(request.definition);
+      case 'purge':
+        return this.#purge(request.definition);
+      case 'stats':
+        return this.#stats(this.#queue(request.definition));
+      case 'consumers':
+        return this.#consumers(this.#queue(request.definition));
+      case 'peek': {
+        const queue = this.#queue(request.definition);
+        this.#loop.flush();
+        return peek(
+          queue,
+          this.#loop,
+          this.#loop.entryStates(queue),
+          request.afterOffset,
+          request.countMax,
+          Date.now(),
+        );
+      }
+    }
+  }
+
+  #queue(definition: QueueDefinition): Queue {
+    const queue = this.#loop.queues.get(definition.id);
+    if (queue === undefined) throw new Error(`queue ${definition.name} is not on this shard`);
+    return queue;
+  }
+
+  async #create(definition: QueueDefinition): Promise<undefined> {
+    const queue = new Queue(definition, this.#loop);
+    await this.#loop.commitNow((batch: LogBatch) =>
+      batch.putQueue(definition.id, encodeDefinition(definition)),
+    );
+    this.#loop.queues.set(definition.id, queue);
+    return undefined;
+  }
+
+  async #update(definition: QueueDefinition): Promise<undefined> {
+    const queue = this.#queue(definition);
+    await this.#loop.commitNow((batch) => batch.putQueue(definition.id, encodeDefinition(definition)));
+    queue.update(definition);
+    queue.evictOverflow(this.#loop.limitShards);
+    this.#loop.noteAcks(queue);
+    this.#loop.schedule(queue);
+    return undefined;
+  }
+
+  async #delete(definition: QueueDefinition): Promise<undefined> {
+    const queue = this.#queue(definition);
+    this.#loop.remove(queue);
+    queue.purge();
+    await this.#loop.commitNow((batch) => batch.dropQueue(definition.id));
+    return undefined;
+  }
+
+  async #purge(definition: QueueDefinition): Promise<number> {
+    const queue = this.#queue(definition);
+    const count = queue.purge();
+    await this.#loop.commitNow((batch) => {
+      batch.dropQueue(definition.id);
+      batch.putQueue(definition.id, encodeDefinition(queue.definition));
+    });
+    this.#loop.schedule(queue);
+    return count;
+  }
+
+  #stats(queue: Queue): QueueStats {
+    const { counters, ledger } = queue;
+    return {
+      queueId: queue.id,
+      ready: queue.readyCount,
+      readyBytes: ledger.liveBytes - queue.inFlightBytes,
+      inFlight: queue.inFlightCount,
+      messages: ledger.liveCount,
+      bytes: ledger.liveBytes,
+      consumers: queue.consumers.size,
+      oldestAgeMs: this.#oldestAgeMs(queue),
+      stored: counters.stored,
+      delivered: counters.delivered,
+      acked: counters.acked,
+      rejected: counters.rejected,
+      redelivered: counters.redelivered,
+      expired: counters.expired,
+      evicted: counters.evicted,
+      overwritten: counters.overwritten,
+      refused: counters.refused,
+      keyErrors: counters.keyErrors,
+      inRate: counters.inRate.perSecond,
+      outRate: counters.outRate.perSecond,
+    };
+  }
+
+  #oldestAgeMs(queue: Queue): number {
+    if (queue.ledger.liveCount === 0) return 0;
+    this.#loop.flush();
+    const nowMs = Date.now();
+    const [oldest] = peek(queue, this.#loop, new Map(), -1, 1, nowMs);
+    return oldest === undefined ? 0 : Math.max(0, nowMs - oldest.timestampMs);
+  }
+
+  #consumers(queue: Queue): ConsumerStats[] {
+    return [...queue.consumers].map((consumer) => ({
+      slot: consumer.slot,
+      inFlight: Math.max(0, this.#loop.inFlightCounts[consumer.slot] as number),
+      window: consumer.window,
+      delivered: consumer.delivered,
+      acked: consumer.acked,
+      rejected: consumer.rejected,
+    }));
+  }
+}

@@ -1,0 +1,124 @@
+/**
+ * Frames between the main thread and a shard worker: a table of bytes. Both halves; both ends are typed by it.
+ *
+ * Every frame starts with the ring's two words: u32 length, u32 type word (bits 0-7 type, the rest per type).
+ *
+ *  main → worker
+ *   publish         type | queueCount << 8 | settle << 24    8 u32 publisher   12 u32 record count
+ *                   16 u32 queue ids …, padded to 8          then records (log/record-format.ts), back to back
+ *   acks            8 u32 tags …                             all acked
+ *   reject          type | reason code << 8                  8 u32 tag
+ *   release         8 u32 tag
+ *   attach          8 u32 slot   12 u32 queue id   16 u32 in-flight max   20 u32 flags (1 = no local)
+ *                   24 u32 client id bytes   28 client id
+ *   detach          8 u32 slot
+ *   openPublisher   8 u32 publisher   12 u32 protocol version   16 u32 client id bytes   20 u32 username bytes + 1 (0 = none)
+ *                   24 u32 peername bytes   28 client id | username | peername
+ *   closePublisher  8 u32 publisher
+ *
+ *  worker → main
+ *   settled         8 u32 frames                             the next `frames` publish frames that asked are stored
+ *   settledPartly   8 u32 runs   12 (u32 count, u32 status)… one publish frame, record by record
+ *   deliver         8 u32 slot   12 u32 tag   16 u32 record's byte offset in the arena
+ *                   20 u32 attempt   24 u32 remaining expiry, s
+ *   detached        8 u32 slot                               nothing more comes for this slot
+ *
+ * Always true: publishes settle in the order in which they were written. A publish may fill the ring to 7/8; everything
+ * else may use the rest, so that acks drain a full system.
+ */
+import type { QueueDefinition } from '../queue/definition.js';
+import type { ConsumerStats, PeekedMessage, QueueStats } from '../queue/definition.js';
+import type { LogDriver } from '../log/log.js';
+
+export const FrameType = {
+  publish: 1,
+  acks: 2,
+  reject: 3,
+  release: 4,
+  attach: 5,
+  detach: 6,
+  openPublisher: 7,
+  closePublisher: 8,
+  settled: 16,
+  settledPartly: 17,
+  deliver: 18,
+  detached: 19,
+} as const;
+
+export const FRAME_TYPE_MASK = 0xff;
+/** Publish: the frame asks for a settlement. */
+export const PUBLISH_SETTLE_BIT = 1 << 24;
+export const PUBLISH_HEADER_BYTES = 16;
+export const DELIVER_BYTES = 32;
+export const ATTACH_HEADER_BYTES = 28;
+export const ATTACH_NO_LOCAL = 1;
+export const OPEN_PUBLISHER_HEADER_BYTES = 28;
+/** A run of messages in one publish frame is cut here. */
+export const PUBLISH_FRAME_BYTES_MAX = 64 * 1024;
+/** Queues of one shard that one message may go to; more are split over several frames. */
+export const PUBLISH_QUEUES_MAX = 0xffff;
+/** Consumer slots per shard, and with them the size of the shared in-flight counters. */
+export const CONSUMER_SLOTS_MAX = 65_536;
+
+/** Byte offset of the first record in a publish frame. */
+export function publishRecordsAt(queueCount: number): number {
+  return (PUBLISH_HEADER_BYTES + queueCount * 4 + 7) & ~7;
+}
+
+/** When a publish counts as safe. */
+export type Durability = 'fsync' | 'interval' | 'process';
+
+/** What a worker is started with. Shared memory goes along by reference. */
+export interface WorkerData {
+  readonly shardId: number;
+  /** 1 to 15; tags of another incarnation are void. */
+  readonly epoch: number;
+  readonly directory: string;
+  readonly driver: LogDriver;
+  readonly durability: Durability;
+  readonly fsyncIntervalMs: number;
+  readonly storeMemoryBytes: number;
+  readonly limitShards: number;
+  readonly toWorker: SharedArrayBuffer;
+  readonly toMain: SharedArrayBuffer;
+  readonly arena: SharedArrayBuffer;
+  readonly inFlightCounts: SharedArrayBuffer;
+  readonly counters: SharedArrayBuffer;
+  /** Control calls, replies and doorbells. */
+  readonly port: import('node:worker_threads').MessagePort;
+}
+
+/** Control calls by message port: request and reply carry the same `id`. */
+export type ControlRequest =
+  | {
+      readonly id: number;
+      readonly call: 'create' | 'update' | 'delete' | 'purge' | 'stats' | 'consumers';
+      readonly definition: QueueDefinition;
+    }
+  | {
+      readonly id: number;
+      readonly call: 'peek';
+      readonly definition: QueueDefinition;
+      readonly afterOffset: number;
+      readonly countMax: number;
+    }
+  | { readonly id: number; readonly call: 'close' };
+
+export type ControlResult = undefined | number | QueueStats | ConsumerStats[] | PeekedMessage[];
+
+/** A doorbell is the number 0; it says only: look at the rings. */
+export const DOORBELL = 0;
+export type ToWorker = typeof DOORBELL | ControlRequest;
+export type ToMain =
+  | typeof DOORBELL
+  | { readonly ready: { readonly definitions: readonly QueueDefinition[] } }
+  | { readonly id: number; readonly result: ControlResult }
+  | { readonly id: number; readonly error: { readonly code: string; readonly message: string } }
+  | { readonly disk: number; readonly queues: number }
+  | {
+      readonly log: {
+        readonly level: 'warn' | 'error';
+        readonly message: string;
+        readonly detail?: Record<string, unknown>;
+      };
+    };

@@ -1,0 +1,228 @@
+/**
+ * Entry of a shard worker: opens the log, rebuilds the queues, then turns the loop until it is told to close.
+ * Runs on a worker thread as one long Piscina task.
+ *
+ * Always true: while there is work the loop goes from turn to turn through setImmediate, so that control messages and
+ * fsync callbacks get their share; without work it is asleep and a doorbell, a due time or the maintenance tick wakes
+ * it. The task ends by `close` (resolves) or by a log failure (rejects); the pool restarts it in the second case.
+ */
+import { OperationalError } from '../base/error.js';
+import type { Log } from '../log/log.js';
+import { openLog } from '../log/open.js';
+import { Counters, workerBlock } from '../telemetry/counter.js';
+import { slot as metric } from '../telemetry/counter-layout.js';
+import { ShardControl, decodeDefinition, recoverQueue } from './control.js';
+import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerData } from './protocol.js';
+import { ShardLoop } from './shard-loop.js';
+
+const MAINTENANCE_MS = 1000;
+
+/** The Piscina task. Resolves after a clean close. */
+export default async function runShard(data: WorkerData): Promise<void> {
+  const log = await openLog({
+    driver: data.driver,
+    directory: data.directory,
+    memoryBytesMax: data.storeMemoryBytes,
+  });
+  await new Promise<void>((resolve, reject) => new ShardWorker(data, log, resolve, reject).start());
+}
+
+/** Drives one `ShardLoop`. */
+class ShardWorker {
+  readonly #data: WorkerData;
+  readonly #log: Log;
+  readonly #loop: ShardLoop;
+  readonly #control: ShardControl;
+  readonly #counters: Counters;
+  readonly #resolve: () => void;
+  readonly #reject: (error: unknown) => void;
+  readonly #requests: ControlRequest[] = [];
+  #state: 'running' | 'asleep' | 'closing' | 'ended' = 'running';
+  #turnScheduled = false;
+  #dueTimer: NodeJS.Timeout | null = null;
+  #dueAtMs = Number.POSITIVE_INFINITY;
+  #maintenance: NodeJS.Timeout | null = null;
+  #servingRequests = false;
+
+  constructor(data: WorkerData, log: Log, resolve: () => void, reject: (error: unknown) => void) {
+    this.#data = data;
+    this.#log = log;
+    this.#resolve = resolve;
+    this.#reject = reject;
+    this.#counters = new Counters(data.counters, workerBlock(data.shardId));
+    this.#counters.resetGauges();
+    this.#loop = new ShardLoop(
+      {
+        log,
+        durability: data.durability,
+        limitShards: data.limitShards,
+        counters: this.#counters,
+        ringDoorbell: () => {
+          this.#counters.add(metric.doorbells, 1);
+          data.port.postMessage(DOORBELL);
+        },
+        wake: () => this.#wake(),
+        report: (level, message, detail) =>
+          this.#tell({ log: { level, message, ...(detail === undefined ? {} : { detail }) } }),
+        fail: (error) => this.#end(error),
+      },
+      data.epoch,
+      data.toWorker,
+      data.toMain,
+      data.arena,
+      data.inFlightCounts,
+    );
+    this.#control = new ShardControl(this.#loop);
+  }
+
+  start(): void {
+    const definitions = this.#log.queues().map(({ meta }) => decodeDefinition(meta));
+    for (const definition of definitions)
+      this.#loop.queues.set(definition.id, recoverQueue(this.#loop, definition));
+    this.#data.port.on('message', (message: ToWorker) => {
+      if (message === DOORBELL) this.#wake();
+      else this.#serve(message);
+    });
+    this.#maintenance = setInterval(() => this.#guard(() => this.#maintain()), MAINTENANCE_MS);
+    if (this.#data.durability === 'interval') this.#syncAtIntervals();
+    this.#tell({ ready: { definitions } });
+    this.#tell({ disk: this.#log.diskBytes(), queues: definitions.length });
+    this.#scheduleTurn();
+  }
+
+  #tell(message: ToMain): void {
+    this.#data.port.postMessage(message);
+  }
+
+  #wake(): void {
+    if (this.#state === 'asleep') {
+      this.#loop.wakeUp();
+      this.#state = 'running';
+    }
+    if (this.#state === 'running') this.#scheduleTurn();
+  }
+
+  #scheduleTurn(): void {
+    if (this.#turnScheduled) return;
+    this.#turnScheduled = true;
+    setImmediate(() => {
+      this.#turnScheduled = false;
+      if (this.#state === 'running') this.#guard(() => this.#turn());
+    });
+  }
+
+  #turn(): void {
+    if (this.#loop.turn(Date.now()) || !this.#loop.sleep()) {
+      this.#scheduleTurn();
+      return;
+    }
+    this.#state = 'asleep';
+    this.#armDueTimer(this.#loop.nextDueMs());
+  }
+
+  /** Makes sure that a turn happens at `dueMs`; an earlier timer that is already armed will do. */
+  #armDueTimer(dueMs: number): void {
+    if (dueMs >= this.#dueAtMs) return;
+    if (this.#dueTimer !== null) clearTimeout(this.#dueTimer);
+    this.#dueAtMs = dueMs;
+    this.#dueTimer = setTimeout(
+      () => {
+        this.#dueTimer = null;
+        this.#dueAtMs = Number.POSITIVE_INFINITY;
+        this.#wake();
+      },
+      Math.max(1, dueMs - Date.now()),
+    );
+  }
+
+  #maintain(): void {
+    this.#loop.maintain(Date.now());
+    this.#tell({ disk: this.#log.diskBytes(), queues: this.#loop.queues.size });
+    this.#wake();
+  }
+
+  /** fsync at least every `fsyncIntervalMs` while there is something new; one at a time. */
+  #syncAtIntervals(): void {
+    setTimeout(() => {
+      if (this.#state === 'ended') return;
+      this.#log.sync((error) => {
+        if (error === null) this.#syncAtIntervals();
+        else this.#end(error);
+      });
+    }, this.#data.fsyncIntervalMs).unref();
+  }
+
+  #serve(request: ControlRequest): void {
+    this.#requests.push(request);
+    if (!this.#servingRequests) void this.#serveRequests();
+  }
+
+  /** One control call after another, so that they cannot overtake each other. */
+  async #serveRequests(): Promise<void> {
+    this.#servingRequests = true;
+    for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) {
+      if (request.call === 'close') {
+        await this.#close(request.id);
+        return;
+      }
+      try {
+        this.#tell({ id: request.id, result: await this.#control.run(request) });
+      } catch (error) {
+        const code = error instanceof OperationalError ? error.code : 'ERR_SHARD_CALL';
+        this.#tell({
+          id: request.id,
+          error: { code, message: error instanceof Error ? error.message : String(error) },
+        });
+        if (error instanceof OperationalError && error.code === 'ERR_LOG_WRITE') this.#end(error);
+      }
+      this.#wake();
+    }
+    this.#servingRequests = false;
+  }
+
+  async #close(id: number): Promise<void> {
+    this.#state = 'closing';
+    this.#stopTimers();
+    try {
+      this.#loop.turn(Date.now());
+      this.#loop.flush();
+      // Settlements that wait for the disk are told before the end.
+      await new Promise<void>((resolve, reject) =>
+        this.#log.sync((error) => (error === null ? resolve() : reject(error))),
+      );
+      this.#loop.turn(Date.now());
+      await this.#log.close();
+      this.#state = 'ended';
+      this.#tell({ id, result: undefined });
+      this.#data.port.close();
+      this.#resolve();
+    } catch (error) {
+      this.#end(error);
+    }
+  }
+
+  #stopTimers(): void {
+    if (this.#maintenance !== null) clearInterval(this.#maintenance);
+    if (this.#dueTimer !== null) clearTimeout(this.#dueTimer);
+  }
+
+  #guard(step: () => void): void {
+    try {
+      step();
+    } catch (error) {
+      this.#end(error);
+    }
+  }
+
+  /** The shard cannot go on: the log is closed as well as it can be, and the pool decides. */
+  #end(error: unknown): void {
+    if (this.#state === 'ended') return;
+    this.#state = 'ended';
+    this.#stopTimers();
+    this.#counters.add(metric.logErrors, 1);
+    this.#log.close().then(
+      () => this.#reject(error),
+      () => this.#reject(error),
+    );
+  }
+}
