@@ -84,6 +84,7 @@ export const plainKeys = {
   on_key_error: 'onKeyError',
   missing_queue: 'missingQueue',
 } as const satisfies Partial<Record<keyof MqConfigPatch, keyof MqConfig>>;
+/** A key with a plain value. */
 export type PlainKey = keyof typeof plainKeys;
 
 /** Defaults of keys that only EMQX has a use for. */

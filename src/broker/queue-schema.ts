@@ -140,8 +140,9 @@ export const QueueUpdateBody = Type.Object(
 );
 export type QueueUpdateBody = Static<typeof QueueUpdateBody>;
 
-/** Settings of `auto_create.regular` and `auto_create.lastvalue`. */
+/** Settings of queues that are made by subscribing; regular ones have no key. */
 export const AutoCreateRegular = Type.Object(changeable, { additionalProperties: false });
+/** The same for last-value queues. */
 export const AutoCreateLastvalue = Type.Object(
   { ...lastvalueOnly, ...changeable },
   { additionalProperties: false },

@@ -40,7 +40,7 @@ describe('the bootstrap file', () => {
     });
   });
 
-  it('takes a role, scopes and a namespace, skips blank lines and trims white space around a line [REF-7.5]', () => {
+  it('takes a role, scopes and a namespace, skips blank lines and trims white space around a line [ref-7.5]', () => {
     const { keys, log } = parse(
       '\uFEFF\r\n  a:1:viewer \r\n\n\tb:2:publisher\nc:3:administrator:connections\nd:4:ns:north::viewer:connections\n',
     );
@@ -65,7 +65,7 @@ describe('the bootstrap file', () => {
     'key:secret:ns:::viewer',
     'key:sec ret',
     '# comment',
-  ])('stops loading at the bad line "%s" and keeps what came before [REF-7.5]', (line) => {
+  ])('stops loading at the bad line "%s" and keeps what came before [ref-7.5]', (line) => {
     const { keys, log } = parse(`first:1\n${line}\nlast:2`);
     expect(keys.size).toBe(1);
     expect(accepted(keys, 'first', '1')).toBeDefined();
@@ -74,14 +74,14 @@ describe('the bootstrap file', () => {
     expect(log.lines[0]).toContain('"line":2');
   });
 
-  it('lets a later line of the same key replace the earlier one [REF-7.5]', () => {
+  it('lets a later line of the same key replace the earlier one [ref-7.5]', () => {
     const { keys } = parse('key:old\nkey:new:viewer');
     expect(keys.size).toBe(1);
     expect(accepted(keys, 'key', 'old')).toBeUndefined();
     expect(accepted(keys, 'key', 'new')?.role).toBe('viewer');
   });
 
-  it('drops unknown scopes with a warning, and a key whose scopes are all unknown may do nothing [REF-7.5]', () => {
+  it('drops unknown scopes with a warning, and a key whose scopes are all unknown may do nothing [ref-7.5]', () => {
     const { keys, log } = parse('key:secret:administrator:monitoring,connections\nother:secret:viewer:rules');
     expect(accepted(keys, 'key', 'secret')?.scopes).toEqual(['connections']);
     const other = accepted(keys, 'other', 'secret')!;
@@ -136,7 +136,7 @@ describe('an Authorization header', () => {
     [basic('key', ''), 'credentials-wrong'],
     [basic('key', 'secret'), 'accepted'],
     [basic('key', 'secret').replace('Basic', 'bAsIc'), 'accepted'],
-  ])('%j is %s [REF-7.5]', (header, outcome) => {
+  ])('%j is %s [ref-7.5]', (header, outcome) => {
     expect(keys.authenticate(header).outcome).toBe(outcome);
   });
 
@@ -155,7 +155,7 @@ describe('access', () => {
     ['a scope that holds the queue API is enough', { ...key, scopes: ['connections'] }, true, true],
     ['another scope is not', { ...key, scopes: [] }, false, false],
     ['a key of a namespace only reads', { ...key, namespace: 'north' }, true, false],
-  ])('%s [REF-7.5]', (_title, candidate, read, write) => {
+  ])('%s [ref-7.5]', (_title, candidate, read, write) => {
     expect([mayAccess(candidate, 'read'), mayAccess(candidate, 'write')]).toEqual([read, write]);
   });
 });

@@ -41,7 +41,7 @@ describe('reading', () => {
     });
   });
 
-  it('shows what the environment set, under its own and under the EMQX name [REF-8]', async () => {
+  it('shows what the environment set, under its own and under the EMQX name [ref-8]', async () => {
     const store = await reopen({
       EMQX_MQ__GC_INTERVAL: '10m',
       SLUICE_MQ_MAX_QUEUE_COUNT: '7',
@@ -164,7 +164,7 @@ describe('changing', () => {
     expect(store.current).toMatchObject({ maxQueueCount: 3, gcIntervalMs: 300_000, missingQueue: 'reject' });
   });
 
-  it('refuses to change what the environment sets, naming the variable, and accepts its value again [REF-8]', async () => {
+  it('refuses to change what the environment sets, naming the variable, and accepts its value again [ref-8]', async () => {
     const store = await reopen({
       EMQX_MQ__GC_INTERVAL: '10m',
       SLUICE_MQ_AUTO_CREATE_REGULAR: '{"ping_interval":"5s"}',
@@ -181,7 +181,7 @@ describe('changing', () => {
     expect(store.raw().auto_create.regular).toMatchObject({ ping_interval: '5s' });
   });
 
-  it('lets the environment win over what was stored before [REF-8]', async () => {
+  it('lets the environment win over what was stored before [ref-8]', async () => {
     await fixture.mqConfig.update({ gc_interval: '2h', max_queue_count: 5 });
     const store = await reopen({ SLUICE_MQ_GC_INTERVAL: '3h' });
     expect(store.raw()).toMatchObject({ gc_interval: '3h', max_queue_count: 5 });

@@ -1,0 +1,196 @@
+/**
+ * The HTTP server: REST API under `/api/v5`, its OpenAPI document, and the life of the listener. Main thread.
+ *
+ * Always true: every answer is JSON and every failure `{"code","message"}`; no route exists that the OpenAPI document
+ * does not show, except the answers 404 and 405; bodies, headers, request time and open connections are bounded; `close` is done
+ * within the drain time whatever clients keep open. No state beyond the one server that it returns.
+ * Source: REF 7; Fastify 5 with TypeBox schemas.
+ */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+
+import swagger from '@fastify/swagger';
+import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
+
+import type { ApiKeys } from '../auth/api-key.js';
+import { assert, OperationalError } from '../base/error.js';
+import type { Admin } from '../broker/admin.js';
+import type { App } from './app.js';
+import { answerError, rawErrorAnswer, sendError } from './error.js';
+import { createGuard } from './guard.js';
+import { mqConfig } from './mq-config.js';
+import { operations } from './operation.js';
+import { queueCollection } from './queue-collection.js';
+import { queueItem } from './queue-item.js';
+import { createValidatorCompiler } from './validation.js';
+
+/** What the server is started with. */
+export interface HttpServerOptions {
+  readonly admin: Admin;
+  readonly apiKeys: ApiKeys;
+  readonly host: string;
+  /** 0 takes any free port. */
+  readonly port: number;
+  /** Longest time that `close` waits for requests under way. */
+  readonly drainTimeoutMs: number;
+  readonly version: string;
+  /** Faults are logged here; requests are not. */
+  readonly logger: FastifyBaseLogger;
+}
+
+/** A listening server. */
+export interface HttpServer {
+  /** What it is bound to. */
+  readonly address: AddressInfo;
+  /** Takes no more requests, lets those under way end, and closes every connection within the drain time. */
+  close(): Promise<void>;
+}
+
+const bodyBytesMax = 1024 * 1024;
+const headerBytesMax = 16 * 1024;
+const connectionsMax = 1024;
+const requestTimeoutMs = 30_000;
+const keepAliveTimeoutMs = 10_000;
+const root = '/api/v5';
+const methods = ['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const;
+
+/** Every path of the queue API: what is served there, and whether it is the first of its kind. */
+const groups = [
+  { path: '/message_queues/queues', routes: [queueCollection, queueItem], tag: 'Queues', isCanonical: true },
+  { path: '/message_queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: true },
+  { path: '/queues', routes: [queueCollection, queueItem], tag: 'Queues (short paths)', isCanonical: false },
+  { path: '/queue', routes: [queueItem], tag: 'Queues (short paths)', isCanonical: false },
+  { path: '/queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: false },
+  { path: '', routes: [operations], tag: 'Operation', isCanonical: true },
+] as const;
+
+/** Builds the server and listens. Throws `OperationalError` ERR_LISTEN when the address cannot be used. */
+export async function startHttpServer(options: HttpServerOptions): Promise<HttpServer> {
+  const app = await buildApp(options);
+  try {
+    await app.listen({ host: options.host, port: options.port });
+  } catch (error) {
+    await app.close();
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OperationalError(
+      'ERR_LISTEN',
+      `the REST API cannot listen on ${options.host} port ${options.port}: ${reason}`,
+      error,
+    );
+  }
+  const [address] = app.addresses();
+  assert(typeof address === 'object', 'a TCP listener has an address and a port');
+  return { address, close: () => closeWithin(app, options.drainTimeoutMs) };
+}
+
+/** The server without a listener; ready for requests given to `inject`. */
+export async function buildApp(
+  options: Omit<HttpServerOptions, 'host' | 'port' | 'drainTimeoutMs'>,
+): Promise<App> {
+  const app: App = Fastify({
+    loggerInstance: options.logger,
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: bodyBytesMax,
+    routerOptions: { maxParamLength: headerBytesMax },
+    frameworkErrors: (error, _request, reply) => void answerError(error, reply, options.logger),
+    // Fastify's own listener for broken requests stays unused: it must know our body.
+    clientErrorHandler: (error, socket) => {
+      if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
+      else socket.end(rawErrorAnswer(error.code));
+    },
+    serverFactory: (handler) => {
+      const server = createServer(
+        {
+          maxHeaderSize: headerBytesMax,
+          requestTimeout: requestTimeoutMs,
+          headersTimeout: requestTimeoutMs,
+          keepAliveTimeout: keepAliveTimeoutMs,
+        },
+        handler,
+      );
+      server.maxConnections = connectionsMax;
+      return server;
+    },
+  });
+  app.setValidatorCompiler(createValidatorCompiler());
+  // Answers are built by typed functions; filtering them again would cost and could hide fields.
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  acceptJsonOnly(app);
+  app.addHook('onRequest', createGuard(options.apiKeys));
+  app.setErrorHandler((error, _request, reply) => answerError(error, reply, options.logger));
+  app.setNotFoundHandler((_request, reply) => sendError(reply, 'NOT_FOUND', 'No such route'));
+
+  const known = new Map<string, Set<string>>();
+  app.addHook('onRoute', ({ url, method }) => {
+    const entry = known.get(url) ?? new Set<string>();
+    for (const one of [method].flat()) entry.add(one);
+    known.set(url, entry);
+  });
+  await addOpenApi(app, options.version);
+  for (const { path, routes, tag, isCanonical } of groups) {
+    const group = { prefix: `${root}${path}`, admin: options.admin, tag, isCanonical };
+    for (const add of routes) await app.register(add, group);
+  }
+  refuseOtherMethods(app, known);
+  await app.ready();
+  return app;
+}
+
+/** One body format; an empty body is no body, whatever its header says. */
+function acceptJsonOnly(app: App): void {
+  app.removeAllContentTypeParsers();
+  const parse = app.getDefaultJsonParser('error', 'error');
+  app.addContentTypeParser('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body.length === 0) done(null);
+    else void parse(request, String(body), done);
+  });
+}
+
+async function addOpenApi(app: App, version: string): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: {
+        title: 'Sluice',
+        version,
+        description: 'Durable message queues of an MQTT broker. Every error has the body {"code","message"}.',
+      },
+      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'basic' } } },
+      security: [{ apiKey: [] }],
+    },
+  });
+  for (const url of [`${root}/openapi.json`, '/api-docs/swagger.json']) {
+    app.route({
+      method: 'GET',
+      url,
+      config: { isPublic: true },
+      schema: { hide: true },
+      handler: async () => app.swagger(),
+    });
+  }
+}
+
+/** A known path with a method that it does not have is 405, not 404. */
+function refuseOtherMethods(app: App, known: ReadonlyMap<string, ReadonlySet<string>>): void {
+  for (const [url, present] of [...known]) {
+    const allow = [...present].join(', ');
+    app.route({
+      url,
+      method: methods.filter((method) => !present.has(method)),
+      schema: { hide: true },
+      // Before the body is read: nothing about it matters any more.
+      onRequest: async (request, reply) =>
+        await sendError(reply.header('allow', allow), 'METHOD_NOT_ALLOWED', `No ${request.method} here`),
+      handler: async () => undefined,
+    });
+  }
+}
+
+async function closeWithin(app: App, timeoutMs: number): Promise<void> {
+  const timer = setTimeout(() => app.server.closeAllConnections(), timeoutMs);
+  try {
+    await app.close();
+  } finally {
+    clearTimeout(timer);
+  }
+}
