@@ -7,6 +7,7 @@
  * delete the id until it says yes. Ids only grow, so a late delete can never meet a newer queue of that name.
  * Source: REF 7.2, 7.3 and 15.
  */
+import { OperationalError } from '../base/error.js';
 import type { KeyErrorPolicy, QueueDefinition, QueueSettings } from '../queue/definition.js';
 import { topicFilterFault } from '../mqtt/topic.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
@@ -212,12 +213,15 @@ export class QueueService {
         await this.#shards.deleteQueue(definition);
         return;
       } catch (error) {
-        if (attempt === 1 || attempt === undoAttemptsMax) {
+        // Only what may pass is tried again; a shard that answers "not here" never had it.
+        const isLast = attempt === undoAttemptsMax || !(error instanceof OperationalError);
+        if (attempt === 1 || isLast) {
           this.#options.log.warn(
             { err: error, queue: definition.name, attempt },
             'a queue whose creation failed could not be cleared from its shard',
           );
         }
+        if (isLast) return;
       }
       await this.#options.pause(undoPauseMs);
     }

@@ -164,13 +164,21 @@ describe('creating', () => {
   it('clears a queue that the shard committed without saying so, without touching its successor [queue-54]', async () => {
     fixture.shards.lostAnswer = 'create';
     fixture.shards.fail('create');
-    fixture.shards.fail('delete', new Error('still down'));
+    fixture.shards.fail('delete');
     await expect(fixture.queues.create(regular)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
     const successor = await fixture.queues.create(regular);
     await settle();
     expect([...fixture.shards.stored.keys()]).toEqual([successor.id]);
     expect(fixture.log.lines).toHaveLength(1);
   });
+});
+
+it('stops clearing when the shard never had the queue [queue-54]', async () => {
+  fixture.shards.fail('create');
+  for (let i = 0; i < 5; i += 1) fixture.shards.fail('delete', new Error('queue jobs is not on this shard'));
+  await expect(fixture.queues.create(regular)).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+  await settle();
+  expect(fixture.shards.calls).toEqual(['create jobs', 'delete jobs']);
 });
 
 describe('changing', () => {
