@@ -109,7 +109,7 @@ const storage = {
     help: 'Write buffers and caches of the store, per shard.',
   }),
   queueCacheBytes: bytes('SLUICE_QUEUE_CACHE_BYTES', {
-    fallback: 4 * MB,
+    fallback: 16 * MB,
     min: 64 * KB,
     max: 4 * GB,
     help: 'Recent messages that a queue keeps in memory; an older backlog is read back as it is consumed.',
@@ -220,7 +220,7 @@ const operation = {
   }),
   logFormat: choice('SLUICE_LOG_FORMAT', {
     words: ['json', 'text'],
-    fallback: 'json',
+    fallback: 'text',
     help: 'One JSON object or one plain line per event, on standard output.',
   }),
   drainTimeoutMs: duration('SLUICE_DRAIN_TIMEOUT_MS', {

@@ -28,6 +28,8 @@ export class Backlog {
   #blocks: Block[] = [];
   #head = 0;
   #deadBlocks = 0;
+  /** Arena bytes of the unread blocks. */
+  #memoryBytes = 0;
   #gapStart = 0;
   #gapEnd = 0;
   #committedEnd = 0;
@@ -65,15 +67,16 @@ export class Backlog {
     if (endOffset > this.#committedEnd) this.#committedEnd = endOffset;
   }
 
-  /** True when a block appended now should be kept in memory. */
-  get keepsNewBlocks(): boolean {
-    return !this.hasGap;
+  /** True when a block appended now should be kept in memory, as long as `cacheBytesMax` are not used up. */
+  keepsNewBlocks(cacheBytesMax: number): boolean {
+    return !this.hasGap && this.#memoryBytes < cacheBytesMax;
   }
 
   /** Appends a block that is in memory. There must be no gap. */
   push(block: Block): void {
     assert(!this.hasGap, 'blocks in memory come before the gap');
     this.#blocks.push(block);
+    this.#memoryBytes += block.memoryBytes;
     this.#gapStart = this.#gapEnd = block.endOffset;
   }
 
@@ -152,6 +155,7 @@ export class Backlog {
     this.#blocks = this.#blocks.filter((each, i) => i >= this.#head && (!each.deleted || i === this.#head));
     this.#head = 0;
     this.#deadBlocks = 0;
+    this.#recountMemory();
   }
 
   /** Unread blocks in memory, from the cursor's on. */
@@ -181,13 +185,20 @@ export class Backlog {
     if (!this.hasGap) this.#gapEnd = (this.#blocks.at(-1) as Block).endOffset;
     this.#gapStart = first.firstOffset;
     this.#blocks.length = from;
+    this.#recountMemory();
     return true;
+  }
+
+  #recountMemory(): void {
+    this.#memoryBytes = 0;
+    for (const block of this.unread()) this.#memoryBytes += block.memoryBytes;
   }
 
   /** Forgets everything; the next message has offset `endOffset`. */
   clear(endOffset: number): void {
     for (const block of this.unread()) this.#release(block);
     this.#blocks = [];
+    this.#memoryBytes = 0;
     this.#head = 0;
     this.#deadBlocks = 0;
     this.#index = 0;
@@ -203,6 +214,7 @@ export class Backlog {
 
   #nextBlock(): void {
     const block = this.#blocks[this.#head] as Block;
+    this.#memoryBytes -= block.memoryBytes;
     if (block.deleted || (block.liveCount === 0 && block.unsettled === 0)) this.#release(block);
     this.#head++;
     this.#index = 0;
@@ -269,6 +281,7 @@ export class Backlog {
         continue;
       }
       this.#blocks.push(block);
+      this.#memoryBytes += block.memoryBytes;
       this.#gapStart = end;
     }
     return true;

@@ -10,6 +10,8 @@ import type { InFlightTable } from './in-flight.js';
 export interface QueueHost {
   readonly arena: Arena;
   readonly inFlight: InFlightTable;
+  /** Block memory that one queue's unread messages may take before they stay in the log only. */
+  readonly cacheBytesMax: number;
   /** In-flight count per consumer slot; shared with the main thread (worker adds, main subtracts). */
   readonly inFlightCounts: Int32Array;
   readBlocks(queueId: number, fromOffset: number, bytesMax: number): StoredBlock[];

@@ -171,7 +171,7 @@ export class Queue {
     const total = BLOCK_HEADER_BYTES + bytes;
     const firstOffset = this.nextOffset;
     // Without block memory the block lives in the log only and is read back when its turn comes.
-    const memoryAt = this.backlog.keepsNewBlocks ? arena.allocate(total) : -1;
+    const memoryAt = this.backlog.keepsNewBlocks(this.#host.cacheBytesMax) ? arena.allocate(total) : -1;
     const summary = writer.write(source, this.runs, from, to, bytes, count, arena, memoryAt);
     batch.putBlock(this.id, firstOffset, writer.value);
     batch.putSummary(this.id, firstOffset, encodedSummary(summary));

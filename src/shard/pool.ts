@@ -55,6 +55,8 @@ export interface PoolOptions {
   readonly ringBytes: number;
   /** Block memory per shard. */
   readonly arenaBytes: number;
+  /** Part of it that one queue's unread messages may take. */
+  readonly queueCacheBytes: number;
   readonly limitShards: number;
   readonly counterMemory: SharedArrayBuffer;
   log(level: 'info' | 'warn' | 'error', message: string, detail?: Record<string, unknown>): void;
@@ -178,6 +180,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
       fsyncIntervalMs: options.fsyncIntervalMs,
       storeMemoryBytes: options.storeMemoryBytes,
       limitShards: options.limitShards,
+      queueCacheBytes: options.queueCacheBytes,
       counters: options.counterMemory,
       port: port2,
     };

@@ -79,6 +79,7 @@ export interface WorkerData {
   readonly fsyncIntervalMs: number;
   readonly storeMemoryBytes: number;
   readonly limitShards: number;
+  readonly queueCacheBytes: number;
   readonly toWorker: SharedArrayBuffer;
   readonly toMain: SharedArrayBuffer;
   readonly arena: SharedArrayBuffer;

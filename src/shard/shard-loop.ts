@@ -43,6 +43,8 @@ export interface LoopEnvironment {
   readonly log: Log;
   readonly durability: Durability;
   readonly limitShards: number;
+  /** Block memory that one queue's unread messages may take. */
+  readonly queueCacheBytes: number;
   readonly counters: Counters;
   /** Wakes the main thread. */
   ringDoorbell(): void;
@@ -146,6 +148,10 @@ export class ShardLoop implements QueueHost {
     this.#waiting.delete(queue);
     this.#unwritten.delete(queue);
     this.#expiryWalks.delete(queue);
+  }
+
+  get cacheBytesMax(): number {
+    return this.#env.queueCacheBytes;
   }
 
   get limitShards(): number {

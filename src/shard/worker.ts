@@ -56,6 +56,7 @@ class ShardWorker {
         log,
         durability: data.durability,
         limitShards: data.limitShards,
+        queueCacheBytes: data.queueCacheBytes,
         counters: this.#counters,
         ringDoorbell: () => {
           this.#counters.add(metric.doorbells, 1);

@@ -1,0 +1,173 @@
+/**
+ * Builds the layers and connects them: shards, catalogue, router, gateway, operators' door. Main thread.
+ *
+ * Always true: start order is store → queues → routes → listener, so that the first publish already finds every queue;
+ * stop order is the reverse: no new connections, publishes under way settle, clients are told, shards write all they
+ * have and close. The REST API belongs to the layer above and gets `admin`.
+ */
+import { mkdirSync } from 'node:fs';
+import type { AddressInfo } from 'node:net';
+import { join, resolve } from 'node:path';
+
+import { OperationalError } from '../base/error.js';
+import type { Config, Environment } from '../config/config.js';
+import { createGateway, type Gateway } from '../net/gateway.js';
+import { QueueCatalogue } from '../router/queue-catalogue.js';
+import { Router } from '../router/router.js';
+import type { Session } from '../session/session.js';
+import { ShardPool } from '../shard/pool.js';
+import { Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
+import type { Logger } from '../telemetry/logger.js';
+import { Admin, type BrokerState } from './admin.js';
+import { MqConfigStore } from './mq-config-store.js';
+import { QueueService } from './queue-service.js';
+
+/** What a broker is built from. */
+export interface BrokerOptions {
+  readonly config: Config;
+  readonly env: Environment;
+  readonly logger: Logger;
+  readonly version: string;
+}
+
+/** A running broker. Made by `startBroker`. */
+export class Broker {
+  readonly admin: Admin;
+  readonly dataDir: string;
+  /** Where MQTT listens. */
+  readonly mqttAddress: AddressInfo;
+  readonly counterMemory: SharedArrayBuffer;
+  readonly #pool: ShardPool;
+  readonly #gateway: Gateway;
+  readonly #setState: (state: BrokerState) => void;
+
+  constructor(parts: {
+    admin: Admin;
+    dataDir: string;
+    mqttAddress: AddressInfo;
+    counterMemory: SharedArrayBuffer;
+    pool: ShardPool;
+    gateway: Gateway;
+    setState: (state: BrokerState) => void;
+  }) {
+    this.admin = parts.admin;
+    this.dataDir = parts.dataDir;
+    this.mqttAddress = parts.mqttAddress;
+    this.counterMemory = parts.counterMemory;
+    this.#pool = parts.pool;
+    this.#gateway = parts.gateway;
+    this.#setState = parts.setState;
+  }
+
+  /** Stops accepting, lets what is under way settle, tells clients, closes the shards. Bounded by `drainTimeoutMs`. */
+  async stop(): Promise<void> {
+    this.#setState('draining');
+    await this.#gateway.drain();
+    await this.#pool.close();
+  }
+}
+
+/** Starts everything but the REST API. Throws `OperationalError`; nothing is left running then. */
+export async function startBroker({ config, env, logger, version }: BrokerOptions): Promise<Broker> {
+  const dataDir = resolve(config.dataDir);
+  makeDataDir(dataDir);
+  const counterMemory = createCounterMemory(config.shards);
+  const pool = openPool(config, dataDir, counterMemory, logger);
+  try {
+    const mqConfig = await MqConfigStore.open({
+      file: join(dataDir, 'mq-config.json'),
+      config: config.mq,
+      env,
+    });
+    const catalogue = new QueueCatalogue();
+    const router = new Router<Session>();
+    catalogue.watch((change, { id, topicFilter }) => {
+      if (change === 'added')
+        router.addQueue(topicFilter, { queueId: id, shardId: pool.shardOf(topicFilter) });
+      else if (change === 'removed') router.removeQueue(topicFilter, id);
+    });
+    const queues = new QueueService({
+      catalogue,
+      shards: pool,
+      mqConfig,
+      log: logger.child({ module: 'queues' }),
+      now: Date.now,
+      pause: (ms) => new Promise((done) => setTimeout(done, ms).unref()),
+    });
+    for (const definition of await pool.start()) catalogue.add(definition);
+    const counters = new Counters(counterMemory, MAIN_BLOCK);
+    const gateway = createGateway({
+      config,
+      shards: pool,
+      catalogue,
+      router,
+      counters,
+      logger: logger.child({ module: 'mqtt' }),
+      hooks: { autoCreate: (name, filter) => void queues.autoCreate(name, filter) },
+    });
+    let state: BrokerState = 'starting';
+    const admin = new Admin({
+      queues,
+      mqConfig,
+      catalogue,
+      shards: pool,
+      consumers: pool,
+      state: () => state,
+      version,
+      now: Date.now,
+    });
+    const mqttAddress = await gateway.listen();
+    state = 'running';
+    return new Broker({
+      admin,
+      dataDir,
+      mqttAddress,
+      counterMemory,
+      pool,
+      gateway,
+      setState: (next) => {
+        state = next;
+      },
+    });
+  } catch (error) {
+    await pool.close();
+    throw error;
+  }
+}
+
+function openPool(
+  config: Config,
+  dataDir: string,
+  counterMemory: SharedArrayBuffer,
+  logger: Logger,
+): ShardPool {
+  const log = logger.child({ module: 'shard' });
+  return new ShardPool({
+    shardCount: config.shards,
+    dataDir,
+    driver: config.store,
+    durability: config.durability,
+    fsyncIntervalMs: config.fsyncIntervalMs,
+    storeMemoryBytes: config.storeMemoryBytes,
+    // The largest packet with its headers must fit into a quarter of a ring, twice.
+    ringBytes: Math.max(config.ringBytes, 2 ** Math.ceil(Math.log2(config.maximumPacketSize * 8))),
+    arenaBytes: Math.max(config.queuesCacheBytes, config.maximumPacketSize * 8),
+    queueCacheBytes: config.queueCacheBytes,
+    limitShards: config.mq.limitShards,
+    counterMemory,
+    log: (level, message, detail) => log[level](detail ?? {}, message),
+  });
+}
+
+function makeDataDir(dataDir: string): void {
+  try {
+    mkdirSync(dataDir, { recursive: true });
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OperationalError(
+      'ERR_LAYOUT',
+      `the data directory ${dataDir} cannot be made: ${reason}`,
+      error,
+    );
+  }
+}

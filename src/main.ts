@@ -1,0 +1,96 @@
+#!/usr/bin/env node
+/**
+ * Process entry: command line, signals, exit codes. Main thread.
+ *
+ * Always true: SIGTERM and SIGINT drain and end with 0; a second one ends at once with 1. A broken invariant or an
+ * unhandled rejection is logged and ends the process with 70, because going on could acknowledge what is not stored.
+ * The ready line is written after both listeners accept.
+ */
+import { ApiKeys } from './auth/api-key.js';
+import { startBroker } from './broker/broker.js';
+import { runCli } from './cli/cli.js';
+import { packageVersion } from './cli/version.js';
+import { ignoredVariables, type Config, type Environment } from './config/config.js';
+import { startHttpServer } from './http/server.js';
+import { createLogger } from './telemetry/logger.js';
+
+const EXIT_SOFTWARE = 70;
+
+/** Runs a broker until a signal has stopped it; resolves to the exit code. */
+async function runBroker(config: Config, env: Environment): Promise<number> {
+  const logger = createLogger({ level: config.logLevel, format: config.logFormat });
+  const die = (error: unknown): void => {
+    logger.fatal({ err: error }, 'an invariant is broken; the process ends');
+    process.exit(EXIT_SOFTWARE);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+  const stopRequested = firstSignal();
+
+  const version = packageVersion();
+  const ignored = ignoredVariables(env);
+  if (ignored.length > 0) logger.warn({ variables: ignored }, 'these EMQX settings have no meaning here');
+  const httpLogger = logger.child({ module: 'http' });
+  const apiKeys =
+    config.apiKeysFile === undefined ? ApiKeys.none() : ApiKeys.load(config.apiKeysFile, httpLogger);
+  const broker = await startBroker({ config, env, logger, version });
+  try {
+    const http = await startHttpServer({
+      admin: broker.admin,
+      apiKeys,
+      host: config.httpHost,
+      port: config.httpPort,
+      drainTimeoutMs: config.drainTimeoutMs,
+      version,
+      logger: httpLogger,
+    });
+    if (!apiKeys.required) {
+      httpLogger.warn(
+        'no API keys are configured (SLUICE_API_KEYS_FILE): the REST API answers requests from this machine only',
+      );
+    }
+    logger.info(
+      {
+        mqtt: addressText(broker.mqttAddress),
+        http: addressText(http.address),
+        data: broker.dataDir,
+        shards: config.shards,
+        durability: config.durability,
+        store: config.store,
+      },
+      'Sluice is ready',
+    );
+    const signal = await stopRequested;
+    logger.info({ signal }, 'stopping');
+    await Promise.all([http.close(), broker.stop()]);
+    logger.info('stopped');
+    return 0;
+  } catch (error) {
+    await broker.stop();
+    throw error;
+  }
+}
+
+/** Resolves with the first SIGTERM or SIGINT; the second one ends the process. */
+function firstSignal(): Promise<string> {
+  return new Promise((resolve) => {
+    let count = 0;
+    const onSignal = (signal: string): void => {
+      if (++count > 1) process.exit(1);
+      resolve(signal);
+    };
+    process.on('SIGTERM', onSignal);
+    process.on('SIGINT', onSignal);
+  });
+}
+
+function addressText({ address, port, family }: { address: string; port: number; family: string }): string {
+  return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
+}
+
+const io = {
+  env: process.env,
+  out: (text: string) => void process.stdout.write(text),
+  err: (text: string) => void process.stderr.write(text),
+};
+process.exitCode = await runCli(process.argv.slice(2), io, runBroker);
