@@ -160,7 +160,7 @@ function checkSubscribe(reader: FrameReader): void {
     if ((options & reserved) !== 0) {
       throw malformed('reserved bits of the subscription options are set', 'MQTT-3.8.3-5');
     }
-    if ((options & 3) === 3) throw malformed('subscription asks for QoS 3', 'MQTT-3.8.3-5');
+    if ((options & 3) === 3) throw violation('subscription asks for QoS 3');
     if (((options >> 4) & 3) === 3) throw violation('Retain Handling is 3');
     if ((options & 4) !== 0 && reader.startsWith(filterStart, sharePrefix)) {
       throw violation('No Local on a shared subscription', 'MQTT-3.8.3-4');
@@ -220,7 +220,7 @@ function checkUnsuback(reader: FrameReader): void {
   reader.packetId('MQTT-3.10.4-5');
   if (reader.version !== 5) return;
   reader.properties(packetType.unsuback);
-  if (reader.isAtEnd) throw malformed('UNSUBACK without a reason code', 'MQTT-3.11.3-1');
+  if (reader.isAtEnd) throw malformed('UNSUBACK without a reason code', 'MQTT-3.11.3-2');
   while (!reader.isAtEnd) reader.reason(packetType.unsuback, 'MQTT-3.11.3-2');
 }
 
@@ -296,7 +296,7 @@ class FrameReader {
   packetId(clause: string): void {
     this.skip(2, 'packet identifier');
     if (this.frame.readUInt16BE(this.pos - 2) === 0) {
-      throw malformed('packet identifier is 0', clause);
+      throw violation('packet identifier is 0', clause);
     }
   }
 

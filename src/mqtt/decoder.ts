@@ -10,9 +10,17 @@
  * Source: MQTT 5.0 chapters 2 and 3, 3.1.1, 3.1.
  */
 import { assert, ProtocolError } from '../base/error.js';
+import { CarryOver } from './carry-over.js';
 import { connectLevel, parseControlFrame } from './control-frame.js';
 import type { ControlPacket } from './control-frame.js';
-import { frameKind, kindsBeforeConnect, kindsFor, packetName, packetType } from './packet-type.js';
+import {
+  flagsClause,
+  frameKind,
+  kindsBeforeConnect,
+  kindsFor,
+  packetName,
+  packetType,
+} from './packet-type.js';
 import type { AckType, ProtocolVersion, Role } from './packet-type.js';
 import { createPropertyScan, scanProperties } from './property-scan.js';
 import type { PropertyScan } from './property-scan.js';
@@ -82,11 +90,6 @@ export interface DecoderOptions {
 
 const defaultConnectBytesMax = 65_536;
 const defaultPacketsPerSliceMax = 512;
-/** First allocation of the carry-over buffer, which doubles from here up to the largest packet. */
-const carryBytesMin = 256;
-/** A larger carry-over buffer is given back when it is empty. */
-const carryBytesKeptMax = 4096;
-const noBytes = Buffer.alloc(0);
 const noProperties: Readonly<PropertyScan> = Object.freeze(createPropertyScan());
 
 /** See the header. One per connection. */
@@ -103,10 +106,8 @@ export class Decoder {
   private kinds: Uint8Array = kindsBeforeConnect;
   private frameBytesMax: number;
   private packetsLeft = 0;
-  /** Undelivered bytes are `carry[carryStart, carryEnd)`; in state `ready` they are one incomplete packet. */
-  private carry: Buffer = noBytes;
-  private carryStart = 0;
-  private carryEnd = 0;
+  /** Undelivered bytes; in state `ready` they are one incomplete packet. */
+  private readonly carry = new CarryOver();
   private levelSeen: ProtocolVersion | 0 = 0;
 
   constructor(sink: PacketSink, options: DecoderOptions) {
@@ -127,7 +128,7 @@ export class Decoder {
 
   /** Bytes that are carried over: a partial packet, or all that a pause keeps back. */
   get carriedBytes(): number {
-    return this.carryEnd - this.carryStart;
+    return this.carry.length;
   }
 
   /**
@@ -153,10 +154,7 @@ export class Decoder {
   /** Delivers nothing any more and gives back all memory. */
   close(): void {
     this.currentState = 'closed';
-    // The loop may be reading from `carry`; it keeps its own reference until it ends.
-    this.carry = noBytes;
-    this.carryStart = 0;
-    this.carryEnd = 0;
+    this.carry.clear();
   }
 
   /**
@@ -173,12 +171,8 @@ export class Decoder {
     this.enter();
     try {
       let pos = start;
-      if (this.carryEnd > this.carryStart) {
-        pos = this.completeCarry(chunk, start, end);
-      }
-      if (this.isReady() && this.carryEnd === this.carryStart) {
-        pos = this.run(chunk, pos, end);
-      }
+      if (this.carry.length > 0) pos = this.completeCarry(chunk, start, end);
+      if (this.isReady() && this.carry.length === 0) pos = this.run(chunk, pos, end);
       if (this.isOpen() && pos < end) this.append(chunk, pos, end);
       return this.currentState;
     } catch (error) {
@@ -195,11 +189,7 @@ export class Decoder {
     this.enter();
     try {
       this.currentState = 'ready';
-      const consumed = this.run(this.carry, this.carryStart, this.carryEnd);
-      if (this.isOpen()) {
-        this.carryStart = consumed;
-        this.releaseCarry();
-      }
+      this.runCarry();
       return this.currentState;
     } catch (error) {
       this.close();
@@ -275,7 +265,7 @@ export class Decoder {
       pos += 2;
       if (pos > next) throw malformed('PUBLISH is cut off');
       packetId = ((buffer[topicEnd] as number) << 8) | (buffer[topicEnd + 1] as number);
-      if (packetId === 0) throw malformed('packet identifier is 0', 'MQTT-2.2.1-3');
+      if (packetId === 0) throw violation('packet identifier is 0', 'MQTT-2.2.1-3');
     } else {
       if (pos > next) throw malformed('PUBLISH is cut off', 'MQTT-3.3.2-1');
       if ((first & 8) !== 0) throw malformed('DUP is set at QoS 0', 'MQTT-3.3.1-2');
@@ -347,7 +337,7 @@ export class Decoder {
     const length = next - body;
     if (length < 2) throw malformed(`${packetName(type)} is cut off`, 'MQTT-2.2.1-5');
     const packetId = ((buffer[body] as number) << 8) | (buffer[body + 1] as number);
-    if (packetId === 0) throw malformed('packet identifier is 0', 'MQTT-2.2.1-5');
+    if (packetId === 0) throw violation('packet identifier is 0', 'MQTT-2.2.1-5');
     if (length === 2) return this.sink.onAck(type, packetId, 0, buffer, next, next);
     if (this.version !== 5) throw malformed(`${packetName(type)} has bytes after its last field`);
     const reason = buffer[body + 2] as number;
@@ -425,7 +415,7 @@ export class Decoder {
     if (type === packetType.publish) return malformed('QoS is 3', 'MQTT-3.3.1-4');
     for (let other = 0; other < 16; other++) {
       if (this.kinds[(type << 4) | other] !== frameKind.invalid) {
-        return malformed(`flags ${flags} are reserved in ${packetName(type)}`, 'MQTT-2.1.3-1');
+        return malformed(`flags ${flags} are reserved in ${packetName(type)}`, flagsClause(type));
       }
     }
     return type === 0 || (type === packetType.auth && this.version < 5)
@@ -448,8 +438,8 @@ export class Decoder {
   private completeCarry(chunk: Buffer, start: number, end: number): number {
     let pos = start;
     for (;;) {
-      const carried = this.carryEnd - this.carryStart;
-      let size = this.frameSize(this.carry, this.carryStart, this.carryEnd);
+      const carried = this.carry.length;
+      let size = this.frameSize(this.carry.bytes, this.carry.start, this.carry.end);
       if (size === 0) size = carried + 1; // the length field is not complete: one byte more
       else if (size === carried) break;
       if (pos === end) return pos;
@@ -457,42 +447,18 @@ export class Decoder {
       this.append(chunk, pos, pos + taken);
       pos += taken;
     }
-    const consumed = this.run(this.carry, this.carryStart, this.carryEnd);
-    if (this.isOpen()) {
-      this.carryStart = consumed;
-      this.releaseCarry();
-    }
+    this.runCarry();
     return pos;
   }
 
-  /** Adds to the carry-over buffer, which grows with what has come, not with what a header claims. */
-  private append(chunk: Buffer, start: number, end: number): void {
-    const added = end - start;
-    if (this.carryEnd + added > this.carry.length) {
-      const carried = this.carryEnd - this.carryStart;
-      const needed = carried + added;
-      if (needed <= this.carry.length && this.carryStart >= carried) {
-        this.carry.copyWithin(0, this.carryStart, this.carryEnd);
-      } else {
-        const doubled = Math.min(2 * carried, this.frameBytesMax);
-        const size = Math.max(needed, doubled, carryBytesMin);
-        // Not from the pool: one idle partial packet would keep a whole pool slab alive.
-        const larger = Buffer.allocUnsafeSlow(size);
-        this.carry.copy(larger, 0, this.carryStart, this.carryEnd);
-        this.carry = larger;
-      }
-      this.carryStart = 0;
-      this.carryEnd = carried;
-    }
-    chunk.copy(this.carry, this.carryEnd, start, end);
-    this.carryEnd += added;
+  private runCarry(): void {
+    const { carry } = this;
+    const consumed = this.run(carry.bytes, carry.start, carry.end);
+    if (this.isOpen()) carry.consumeTo(consumed);
   }
 
-  private releaseCarry(): void {
-    if (this.carryStart !== this.carryEnd) return;
-    this.carryStart = 0;
-    this.carryEnd = 0;
-    if (this.carry.length > carryBytesKeptMax) this.carry = noBytes;
+  private append(chunk: Buffer, start: number, end: number): void {
+    this.carry.append(chunk, start, end, this.frameBytesMax);
   }
 }
 

@@ -75,8 +75,6 @@ export const packetTable: readonly PacketRow[] = [
 
 /** DUP bit of a PUBLISH first byte. */
 export const dupFlag = 8;
-/** RETAIN bit of a PUBLISH first byte. */
-export const retainFlag = 1;
 
 /** QoS out of the flags (or the whole first byte) of a PUBLISH. */
 export function qosOfFlags(flags: number): 0 | 1 | 2 {
@@ -87,6 +85,19 @@ export function qosOfFlags(flags: number): 0 | 1 | 2 {
 export function packetName(type: number): string {
   return packetTable[type - 1]?.name ?? 'reserved';
 }
+
+/** The statement that fixes the flags of a packet type. */
+export function flagsClause(type: number): string {
+  return flagsClauses[type] ?? 'MQTT-2.1.3-1';
+}
+
+const flagsClauses: Readonly<Record<number, string>> = {
+  [packetType.pubrel]: 'MQTT-3.6.1-1',
+  [packetType.subscribe]: 'MQTT-3.8.1-1',
+  [packetType.unsubscribe]: 'MQTT-3.10.1-1',
+  [packetType.disconnect]: 'MQTT-3.14.1-1',
+  [packetType.auth]: 'MQTT-3.15.1-1',
+};
 
 /** First-byte table before CONNECT: a server takes CONNECT and nothing else [MQTT-3.1.0-1]. */
 export const kindsBeforeConnect: Uint8Array = onlyConnect();
