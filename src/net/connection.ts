@@ -1,7 +1,7 @@
 /**
  * One network connection: socket, decoder, outbox, and the clocks that end it. Main thread.
  *
- *   open ──end() or fault──▶ ending (FIN sent, input discarded) ──▶ closed
+ *   open ──(quiesce)──▶ quiet ──end() or fault──▶ ending (FIN sent, input discarded) ──▶ closed
  *
  * Always true: bytes are decoded within the read callback, so the read buffer is shared by all connections;
  * reading stops while the decoder holds a packet back or the outbox is over its bound, which is how a slow
@@ -52,7 +52,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
   readonly #host: ConnectionHost;
   readonly #socket: Socket;
   readonly #decoder: Decoder;
-  #state: 'open' | 'ending' | 'closed' = 'open';
+  #state: 'open' | 'quiet' | 'ending' | 'closed' = 'open';
   #reading: 'on' | 'held' | 'outbox-full' = 'on';
   #goesOn: 'no' | 'booked' = 'no';
   #peername: string | undefined;
@@ -81,7 +81,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
     socket.on('close', () => this.#closed());
   }
 
-  get state(): 'open' | 'ending' | 'closed' {
+  get state(): 'open' | 'quiet' | 'ending' | 'closed' {
     return this.#state;
   }
 
@@ -150,7 +150,6 @@ export class Connection implements Wire, OutboxOwner, Resumable {
   }
 
   onDrained(): void {
-    if (this.#state !== 'open') return;
     if (this.#reading === 'outbox-full') this.resume();
     this.client.drained();
   }
@@ -161,7 +160,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
   }
 
   end(): void {
-    if (this.#state !== 'open') return;
+    if (this.#state === 'ending' || this.#state === 'closed') return;
     this.#state = 'ending';
     this.#endedAtMs = this.#host.context.clock.nowMs();
     this.#decoder.close();
@@ -172,7 +171,9 @@ export class Connection implements Wire, OutboxOwner, Resumable {
 
   /** Stops taking packets, for a gateway that drains; what is under way settles. */
   quiesce(): void {
-    if (this.#state === 'open') this.#decoder.stop();
+    if (this.#state !== 'open') return;
+    this.#state = 'quiet';
+    this.#decoder.stop();
     this.#socket.pause();
   }
 
@@ -187,7 +188,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
       if (nowMs - this.#endedAtMs > lingerMs) this.destroy();
       return;
     }
-    if (this.#state === 'closed') return;
+    if (this.#state !== 'open') return;
     const { context } = this.#host;
     if (this.client.state !== 'connected') {
       if (nowMs - this.#openedAtMs <= context.config.connectTimeoutMs) return;
@@ -254,10 +255,8 @@ export class Connection implements Wire, OutboxOwner, Resumable {
   }
 
   #peerEnded(): void {
-    if (this.#state === 'open') {
-      this.client.lost();
-      this.end();
-    }
+    this.client.lost();
+    this.end();
   }
 
   #closed(): void {

@@ -24,6 +24,8 @@ import type { Session, SessionClient } from './session.js';
 import { subscribe, unsubscribe } from './subscribe.js';
 import type { Wire } from './wire.js';
 
+/** DISCONNECT reason code that leaves the will in place. */
+const disconnectWithWill = 0x04;
 const refusedByConnack = slotOf('connectionsRefused', 'connack');
 
 /** See the file header. One per connection. */
@@ -119,7 +121,7 @@ export class Client implements PacketSink, SessionClient {
         const session = this.#connected();
         const { granted, started } = subscribe(packet, this.#version, this.#identity(), session, this.#context);
         this.#send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted }, packetType.suback);
-        for (const queueSubscription of started) queueSubscription.connected();
+        if (this.#isConnected()) for (const queueSubscription of started) queueSubscription.connected();
         return true;
       }
       case 'unsubscribe': {
@@ -236,7 +238,7 @@ export class Client implements PacketSink, SessionClient {
         : { cmd: 'connack', sessionPresent: terms.version === 4 && sessionPresent, returnCode: 0 },
       packetType.connack,
     );
-    session.connect(this, this.#wire, terms);
+    if (this.#isConnected()) session.connect(this, this.#wire, terms);
   }
 
   #disconnect(packet: IDisconnectPacket): void {
@@ -246,7 +248,7 @@ export class Client implements PacketSink, SessionClient {
       session.expiryIntervalS = readDisconnectExpiry(asked, this.#terms?.expiryAsked ?? 0, this.#context.config);
     }
     // Only a DISCONNECT that asks for the will leaves it in place [MQTT-3.1.2-10].
-    if (packet.reasonCode !== reasonCode.disconnectWithWillMessage) session.will = undefined;
+    if (packet.reasonCode !== disconnectWithWill) session.will = undefined;
     this.#end();
   }
 
@@ -264,16 +266,14 @@ export class Client implements PacketSink, SessionClient {
   #refuse(code: number, asked: ProtocolVersion | 0, message: string | undefined): void {
     this.#context.counters.add(refusedByConnack, 1);
     if (asked === 5) {
-      const packet = { cmd: 'connack' as const, sessionPresent: false, reasonCode: code };
       this.#version = 5;
-      this.#send(
-        message === undefined ? packet : { ...packet, properties: { reasonString: message } },
-        packetType.connack,
-      );
+      this.#send({ cmd: 'connack', sessionPresent: false, reasonCode: code }, packetType.connack, message);
       return;
     }
     // MQTT 3 closes silently on what it has no code for; an unknown version is answered as 3.1.1 demands.
-    const hasCode = code >= reasonCode.unsupportedProtocolVersion && code !== reasonCode.packetTooLarge;
+    const hasCode =
+      (code >= reasonCode.unsupportedProtocolVersion && code <= reasonCode.badAuthenticationMethod) ||
+      code === reasonCode.quotaExceeded;
     if (!hasCode || (asked === 0 && code !== reasonCode.unsupportedProtocolVersion)) return;
     this.#version = 4;
     this.#send({ cmd: 'connack', sessionPresent: false, returnCode: connackReturnCode(code) }, packetType.connack);
@@ -282,25 +282,34 @@ export class Client implements PacketSink, SessionClient {
   #sendDisconnect(reason: number, message: string | undefined): void {
     if (this.#version !== 5) return;
     const code = reason < FIRST_ERROR_REASON_CODE ? reasonCode.unspecifiedError : reason;
-    const packet = { cmd: 'disconnect' as const, reasonCode: code };
-    this.#send(
-      { ...packet, properties: { reasonString: message ?? reasonName(code) } },
-      packetType.disconnect,
-    );
+    this.#send({ cmd: 'disconnect', reasonCode: code }, packetType.disconnect, message ?? reasonName(code));
   }
 
-  /** Writes a packet that is not hot; the Reason String gives way when the client takes only smaller packets [MQTT-3.2.2-19]. */
-  #send(packet: Packet, type: number): void {
-    let bytes = encodePacket(packet, this.#version);
-    if (bytes.length > this.#maximumPacketSize && 'properties' in packet && packet.cmd !== 'publish') {
-      const { properties: _, ...bare } = packet;
-      bytes = encodePacket(bare as Packet, this.#version);
+  /**
+   * Writes a packet that is not hot. A Reason String gives way when the client takes only smaller packets
+   * [MQTT-3.2.2-19]; a client that cannot take the packet even so loses the connection [MQTT-3.1.2-24].
+   */
+  #send(packet: Packet, type: number, reasonString?: string): void {
+    let bytes = encodePacket(
+      reasonString === undefined ? packet : ({ ...packet, properties: { reasonString } } as Packet),
+      this.#version,
+    );
+    if (bytes.length > this.#maximumPacketSize && reasonString !== undefined) {
+      bytes = encodePacket(packet, this.#version);
     }
-    if (bytes.length > this.#maximumPacketSize) return; // [MQTT-3.1.2-24]
+    if (bytes.length > this.#maximumPacketSize) {
+      this.#end();
+      return;
+    }
     const { outbox } = this.#wire;
     outbox.ensure(bytes.length);
     outbox.offset += bytes.copy(outbox.buffer, outbox.offset);
     this.#context.counters.add(slot.packetsSent + type, 1);
+  }
+
+  // Sending may have ended the connection behind the compiler's narrowing.
+  #isConnected(): boolean {
+    return this.#state === 'connected';
   }
 
   #count(type: number): void {
@@ -308,6 +317,7 @@ export class Client implements PacketSink, SessionClient {
   }
 
   #end(): void {
+    if (this.#state === 'ended') return;
     this.#leave();
     this.#wire.end();
   }

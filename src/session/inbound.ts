@@ -32,8 +32,8 @@ import type { Session } from './session.js';
 import { InboundAliases } from './topic-alias.js';
 import type { Wire } from './wire.js';
 
-/** Asked of a ring beyond the message's own bytes: frame header and lengths, and each queue id. */
-const frameBytesMax = 64;
+/** Asked of a ring beyond the message and the client id: headers of frame and record, padding; and each queue id. */
+const frameBytesMax = 128;
 const queueIdBytes = 4;
 
 /** What the inbound half tells its client object. */
@@ -52,6 +52,7 @@ export class Inbound implements Publisher, AckSink {
   readonly #version: ProtocolVersion;
   readonly #receiveMaximum: number;
   readonly #acks: PendingAcks;
+  readonly #frameBytes: number;
   readonly #aliases = new InboundAliases();
   #handle: PublisherHandle | undefined;
   /** Route of the last publish: most clients stay on one topic. */
@@ -79,6 +80,7 @@ export class Inbound implements Publisher, AckSink {
     // MQTT 3 knows no Receive Maximum: there, reading pauses when there are no packet ids left.
     this.#receiveMaximum = version === 5 ? gateway.config.receiveMaximum : Number.POSITIVE_INFINITY;
     this.#acks = new PendingAcks(this);
+    this.#frameBytes = frameBytesMax + Buffer.byteLength(session.clientId);
   }
 
   /** Publishes that wait for their acknowledgement. */
@@ -141,7 +143,7 @@ export class Inbound implements Publisher, AckSink {
     this.#route = route;
     const queues = route.queues;
     if (queues.length > 0) {
-      const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + frameBytesMax;
+      const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
       for (let i = 0; i < queues.length; i++) {
         const target = queues[i]!;
         if (!shards.hasRoom(target.shardId, bytes + queueIdBytes * target.queueIds.length)) {

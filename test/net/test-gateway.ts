@@ -3,7 +3,7 @@
  *
  * Always true: it is the real listener, connection, codec, session and router; only the shards are a fake.
  */
-import type { AddressInfo } from 'node:net';
+import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet';
 
 import { loadConfig } from '../../src/config/config.js';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/net/gateway.js';
@@ -13,6 +13,8 @@ import { Router } from '../../src/router/router.js';
 import type { Session } from '../../src/session/session.js';
 import { CounterReader, Counters, createCounterMemory, MAIN_BLOCK } from '../../src/telemetry/counter.js';
 import { createLogger } from '../../src/telemetry/logger.js';
+import { RawClient } from '../harness/raw-client.js';
+import { testScope, type Scope } from '../harness/scope.js';
 import { FakeShards } from '../session/fake-shards.js';
 
 /** A running gateway and what is behind it. */
@@ -22,7 +24,9 @@ export interface TestGateway {
   readonly catalogue: QueueCatalogue;
   readonly router: Router<Session>;
   readonly counters: CounterReader;
-  readonly address: AddressInfo;
+  readonly scope: Scope;
+  readonly mqttHost: string;
+  readonly mqttPort: number;
   /** Adds a queue as the broker would once a shard has committed it. */
   addQueue(topicFilter: string, name?: string): QueueDefinition;
 }
@@ -36,7 +40,7 @@ export interface TestGatewayOptions {
   readonly sharesReadBuffer?: boolean;
 }
 
-/** Starts a gateway; end it with `gateway.close()`. */
+/** Starts a gateway that ends with the running test. Call it inside a test. */
 export async function startGateway(options: TestGatewayOptions = {}): Promise<TestGateway> {
   const config = loadConfig({ SLUICE_MQTT_PORT: '0', ...options.env });
   const shards = options.shards ?? new FakeShards();
@@ -58,7 +62,9 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     ...(options.clock === undefined ? {} : { clock: options.clock }),
     ...(options.sharesReadBuffer === undefined ? {} : { sharesReadBuffer: options.sharesReadBuffer }),
   });
-  const address = await gateway.listen();
+  const scope = testScope();
+  const { address, port } = await gateway.listen();
+  scope.add(() => gateway.close());
   let nextId = 1;
   return {
     gateway,
@@ -66,13 +72,54 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     catalogue,
     router,
     counters: new CounterReader(memory),
-    address,
+    scope,
+    mqttHost: address,
+    mqttPort: port,
     addQueue(topicFilter, name = `/${topicFilter}`) {
       const definition = queueDefinition(nextId++, name, topicFilter);
       catalogue.add(definition);
       return definition;
     },
   };
+}
+
+/** A connected client; MQTT 5 with a clean start unless `options` say otherwise. */
+export function connect(
+  target: TestGateway,
+  clientId: string,
+  options: Partial<IConnectPacket> = {},
+): Promise<RawClient> {
+  return RawClient.connect(target.scope, target, { clientId, protocolVersion: 5, ...options });
+}
+
+/** A connection that has sent nothing. */
+export function open(target: TestGateway, version: 3 | 4 | 5 = 5): Promise<RawClient> {
+  return RawClient.open(target.scope, target, version);
+}
+
+/** A PUBLISH; QoS 1 with packet id 1 unless `options` say otherwise. */
+export function publishPacket(topic: string, payload: string, options: Partial<IPublishPacket> = {}): IPublishPacket {
+  return { cmd: 'publish', topic, payload, qos: 1, messageId: 1, dup: false, retain: false, ...options };
+}
+
+/** Publishes with QoS 1 and expects the PUBACK; returns its reason code. */
+export async function publish(
+  client: RawClient,
+  topic: string,
+  payload: string,
+  options: Partial<IPublishPacket> = {},
+): Promise<number> {
+  client.send(publishPacket(topic, payload, options));
+  const puback = await client.expect('puback');
+  return puback.reasonCode ?? 0;
+}
+
+/** Proves that nothing is on its way to `client`: the answer to a ping would come after it. */
+export async function expectNothing(client: RawClient): Promise<void> {
+  // A turn for the fake shards, whose work is done by setImmediate.
+  for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
+  client.send({ cmd: 'pingreq' } as Packet);
+  await client.expect('pingresp');
 }
 
 /** A regular queue with default settings. */
