@@ -96,6 +96,7 @@ class TcpGateway implements Gateway, ConnectionHost {
       live: new LiveMessage(),
     };
     this.coarseNowMs = clock.nowMs();
+    shards.onHandedOut(() => this.turn.run());
     this.#listener = new TcpListener((socket) => this.#accept(socket), options.sharesReadBuffer);
   }
 

@@ -15,10 +15,12 @@ import { blockClasses, type BlockPool } from './block-pool.js';
 import type { Flushable, Turn } from './turn.js';
 
 const noBlock = Buffer.alloc(0);
+/** So many bytes leave before the turn ends. */
+const burstBytes = 512 * 1024;
 
 /** What the outbox tells its connection. */
 export interface OutboxOwner {
-  /** The kernel took everything that was handed to it; called only after `bytesWaiting` had been above half of the bound or a write had to wait. */
+  /** The kernel has taken everything; called once per `wantDrain`, never within `ensure` or `hasRoom`. */
   onDrained(): void;
   /** Bytes handed to the socket. */
   onBytesOut(bytes: number): void;
@@ -71,7 +73,11 @@ export class SocketOutbox implements Outbox, Flushable {
   }
 
   hasRoom(bytes: number): boolean {
-    return this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.bytesMax;
+    if (this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.bytesMax) return true;
+    if (this.#writingBytes > 0) return false;
+    // A burst within one turn: full is only what the kernel does not take.
+    this.#send();
+    return this.#writingBytes + bytes <= this.bytesMax;
   }
 
   ensure(bytes: number): void {
@@ -99,12 +105,14 @@ export class SocketOutbox implements Outbox, Flushable {
       return;
     }
     // While a write is under way its callback flushes the rest.
-    if (this.#writingBytes > 0) return;
+    if (this.#writingBytes === 0) this.#send();
+    this.#tellDrained();
+  }
+
+  /** Hands everything to the socket. Calls nobody back: it runs in the middle of `ensure` too. */
+  #send(): void {
     const bytes = this.#pieceBytes + this.offset;
-    if (bytes === 0) {
-      this.#drained();
-      return;
-    }
+    if (bytes === 0) return;
     this.#owner.onBytesOut(bytes);
     this.#writingBytes = bytes;
     const socket = this.#socket;
@@ -181,6 +189,10 @@ export class SocketOutbox implements Outbox, Flushable {
       this.#pieces.push(this.buffer);
       this.#pieceEnds.push(this.offset);
       this.#pieceBytes += this.offset;
+      this.offset = 0;
+      this.buffer = noBlock;
+      // A long burst leaves in pieces, so that the peer may already read and blocks are used again.
+      if (this.#pieceBytes >= burstBytes && this.#writingBytes === 0 && this.#state === 'open') this.#send();
     } else if (this.buffer !== noBlock) {
       this.#pool.give(this.buffer);
     }
@@ -194,7 +206,8 @@ export class SocketOutbox implements Outbox, Flushable {
     if (error !== undefined && error !== null) return;
     if (this.#state === 'closed' || this.#writingBytes === 0 || this.#socket.writableLength > 0) return;
     this.#release();
-    if (this.#pieceBytes + this.offset > 0) this.flush();
+    this.#send();
+    this.#tellDrained();
   }
 
   #release(): void {
@@ -202,11 +215,10 @@ export class SocketOutbox implements Outbox, Flushable {
     for (let i = 0; i < blocks.length; i++) this.#pool.give(blocks[i]!);
     blocks.length = 0;
     this.#writingBytes = 0;
-    if (this.#pieceBytes + this.offset === 0) this.#drained();
   }
 
-  #drained(): void {
-    if (!this.#drainWanted) return;
+  #tellDrained(): void {
+    if (!this.#drainWanted || this.bytesWaiting > 0) return;
     this.#drainWanted = false;
     this.#owner.onDrained();
   }

@@ -221,6 +221,8 @@ export class FakeShards implements Shards {
 
   flush(): void {}
 
+  onHandedOut(): void {}
+
   /** What waits in a queue. */
   queue(queueId: number): FakeMessage[] {
     const messages = this.#queues.get(queueId) ?? [];
