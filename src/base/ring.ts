@@ -10,7 +10,7 @@
  * so a release); the consumer reads `tail` with Atomics.load before it reads frame bytes. `head` goes back the same
  * way. Sleep: the consumer sets `asleep`, then re-reads `tail`; the producer stores `tail`, then reads `asleep`; in
  * the single seq-cst order one of them sees the other, so no wake-up is lost. `wantsRoom` is the mirror image.
- * Gives up: a frame may use at most a quarter of the ring, and the end of the ring is padded instead of split.
+ * Gives up: a frame may use at most 7/16 of the ring, and the end of the ring is padded instead of split.
  */
 import { assert } from './error.js';
 
@@ -53,6 +53,8 @@ export class RingWriter {
   #tail: number;
   #published: number;
   #headSeen: number;
+  /** Bytes ever reserved: the tail without its wrapping at 2^32. */
+  #reservedBytes = 0;
 
   constructor(memory: SharedArrayBuffer) {
     this.sizeBytes = memory.byteLength - HEADER_BYTES;
@@ -66,16 +68,16 @@ export class RingWriter {
     this.#headSeen = Atomics.load(this.#header, HEAD);
   }
 
-  /** Position after the last reserved frame: a u32 counter to compare with `passed`. */
+  /** Position after the last reserved frame, to compare with `passed`; 0 before the first. It never wraps. */
   get position(): number {
-    return this.#tail;
+    return this.#reservedBytes;
   }
 
   /** True once the reader has released everything up to `position`. */
   passed(position: number): boolean {
-    if (((this.#headSeen - position) | 0) >= 0) return true;
+    if (this.#reservedBytes - ((this.#tail - this.#headSeen) | 0) >= position) return true;
     this.#headSeen = Atomics.load(this.#header, HEAD);
-    return ((this.#headSeen - position) | 0) >= 0;
+    return this.#reservedBytes - ((this.#tail - this.#headSeen) | 0) >= position;
   }
 
   /** True when frames of `bytes` in total fit while at most `fillBytesMax` of the ring are in use afterwards. */
@@ -93,7 +95,8 @@ export class RingWriter {
    */
   reserve(bytes: number, type: number, fillBytesMax: number): number {
     const aligned = alignFrame(bytes);
-    assert(aligned <= this.sizeBytes >> 2, 'a frame is at most a quarter of the ring');
+    // Twice this, for a frame and the padding before it, still fits where publishes may fill the ring: 7/8.
+    assert(aligned <= (this.sizeBytes >> 4) * 7, 'a frame is at most 7/16 of the ring');
     let start = this.#tail & this.#mask;
     const untilEnd = this.sizeBytes - start;
     const padding = untilEnd < aligned ? untilEnd : 0;
@@ -108,6 +111,7 @@ export class RingWriter {
       start = 0;
     }
     this.#tail = (this.#tail + need) | 0;
+    this.#reservedBytes += need;
     this.words[start >> 2] = bytes;
     this.words[(start >> 2) + 1] = type;
     return start;
@@ -129,6 +133,7 @@ export class RingWriter {
     }
     this.words[frameStart >> 2] = length + bytes;
     this.#tail = (this.#tail + bytes) | 0;
+    this.#reservedBytes += bytes;
     return end;
   }
 

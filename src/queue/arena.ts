@@ -14,6 +14,9 @@ import { assert } from '../base/error.js';
 /** Granularity of reuse. Blocks up to this size share pages. */
 export const PAGE_BYTES = 256 * 1024;
 
+/** Largest arena: offsets are shifted as int32. */
+export const ARENA_BYTES_MAX = 2 ** 31 - PAGE_BYTES;
+
 /** See the file header. */
 export class Arena {
   readonly bytes: Buffer;
@@ -22,8 +25,8 @@ export class Arena {
   readonly pageCount: number;
   /** Blocks held per page. */
   readonly #held: Int32Array;
-  /** Ring position that the reader must have passed before the page may be reused. */
-  readonly #lastUse: Int32Array;
+  /** Ring position that the reader must have passed before the page may be reused; 0 = never used. */
+  readonly #lastUse: Float64Array;
   readonly #used: Uint8Array;
   readonly #mayReuse: (position: number) => boolean;
   /** Page that small blocks are being cut from, or -1, and the next free byte in it. */
@@ -35,12 +38,13 @@ export class Arena {
   /** `memory` is a multiple of PAGE_BYTES. `mayReuse` tells whether the reader has passed a ring position. */
   constructor(memory: SharedArrayBuffer, mayReuse: (position: number) => boolean) {
     assert(memory.byteLength % PAGE_BYTES === 0 && memory.byteLength > 0, 'arena is a whole number of pages');
+    assert(memory.byteLength <= ARENA_BYTES_MAX, 'offsets into the arena fit signed 32-bit arithmetic');
     this.bytes = Buffer.from(memory);
     this.words = new Uint32Array(memory);
     this.f64 = new Float64Array(memory);
     this.pageCount = memory.byteLength / PAGE_BYTES;
     this.#held = new Int32Array(this.pageCount);
-    this.#lastUse = new Int32Array(this.pageCount);
+    this.#lastUse = new Float64Array(this.pageCount);
     this.#used = new Uint8Array(this.pageCount);
     this.#mayReuse = mayReuse;
     this.#freePages = this.pageCount;
