@@ -77,7 +77,9 @@ export class Connection implements Wire, OutboxOwner, Resumable {
       packetsPerSliceMax,
     });
     socket.on('end', () => this.#peerEnded());
-    socket.on('error', (error) => context.logger.debug({ peername: this.#peername, err: error }, 'socket error'));
+    socket.on('error', (error) =>
+      context.logger.debug({ peername: this.#peername, err: error }, 'socket error'),
+    );
     socket.on('close', () => this.#closed());
   }
 

@@ -37,7 +37,7 @@ export class SocketOutbox implements Outbox, Flushable {
   readonly #owner: OutboxOwner;
   #booked = false;
   /** Filled blocks before the current one, and how far each is filled. */
-  #pieces: Buffer[] = [];
+  readonly #pieces: Buffer[] = [];
   readonly #pieceEnds: number[] = [];
   #pieceBytes = 0;
   #classNext = 0;
@@ -75,9 +75,11 @@ export class SocketOutbox implements Outbox, Flushable {
   hasRoom(bytes: number): boolean {
     if (this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.bytesMax) return true;
     if (this.#writingBytes > 0) return false;
+    // An empty outbox takes a message of any size, else one above the bound would wait for ever.
+    if (this.#pieceBytes + this.offset === 0) return true;
     // A burst within one turn: full is only what the kernel does not take.
     this.#send();
-    return this.#writingBytes + bytes <= this.bytesMax;
+    return this.#writingBytes === 0 || this.#writingBytes + bytes <= this.bytesMax;
   }
 
   ensure(bytes: number): void {
@@ -125,7 +127,7 @@ export class SocketOutbox implements Outbox, Flushable {
       for (let i = 0; i < this.#pieces.length; i++) {
         const piece = this.#pieces[i]!;
         this.#writing.push(piece);
-        socket.write(piece.subarray(0, this.#pieceEnds[i]!));
+        socket.write(piece.subarray(0, this.#pieceEnds[i]));
       }
       if (this.offset > 0) {
         this.#writing.push(this.buffer);
@@ -150,7 +152,8 @@ export class SocketOutbox implements Outbox, Flushable {
     if (this.#state === 'closed') return;
     if (this.#writingBytes > 0) {
       const socket = this.#socket;
-      for (let i = 0; i < this.#pieces.length; i++) socket.write(this.#pieces[i]!.subarray(0, this.#pieceEnds[i]!));
+      for (let i = 0; i < this.#pieces.length; i++)
+        socket.write(this.#pieces[i]!.subarray(0, this.#pieceEnds[i]));
       if (this.offset > 0) socket.write(this.buffer.subarray(0, this.offset));
       this.#owner.onBytesOut(this.#pieceBytes + this.offset);
       // The socket keeps these blocks; they do not return to the pool.

@@ -7,7 +7,7 @@
  * with the `handle` option. 2 GB from 10 connections took 0.49 s of CPU instead of 1.24 s (bench/net.ts).
  * Should a future Node hide the handle, plain `data` events are used: same behaviour, slower.
  */
-import { createServer, Socket, type AddressInfo, type Server, type SocketConstructorOpts } from 'node:net';
+import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 
 import { OperationalError } from '../base/error.js';
 
@@ -40,7 +40,9 @@ export class TcpListener {
   listen(host: string, port: number): Promise<AddressInfo> {
     return new Promise((resolve, reject) => {
       this.#server.once('error', (cause) =>
-        reject(new OperationalError('ERR_LISTEN', `cannot listen on ${host}:${port}: ${cause.message}`, cause)),
+        reject(
+          new OperationalError('ERR_LISTEN', `cannot listen on ${host}:${port}: ${cause.message}`, cause),
+        ),
       );
       this.#server.listen({ host, port, backlog: 4096 }, () => {
         this.#server.removeAllListeners('error');
@@ -63,8 +65,7 @@ export class TcpListener {
   }
 
   #onShared(handle: object): void {
-    // Refused sockets and sockets whose owner is not known yet have nobody to read for them.
-    let read: ReadCallback | undefined;
+    const reader: { read: ReadCallback | undefined } = { read: undefined };
     const options = {
       handle,
       allowHalfOpen: true,
@@ -73,14 +74,14 @@ export class TcpListener {
       onread: {
         buffer: this.#buffer,
         callback: (length: number, chunk: Uint8Array): boolean => {
-          read?.(chunk as Buffer, length);
+          reader.read?.(chunk as Buffer, length);
           return true;
         },
       },
     };
-    const socket = new Socket(options as SocketConstructorOpts);
-    read = this.#accept(socket);
-    if (read !== undefined) socket.resume();
+    const socket = new Socket(options);
+    reader.read = this.#accept(socket);
+    if (reader.read !== undefined) socket.resume();
   }
 
   #onPlain(socket: Socket): void {

@@ -9,7 +9,7 @@
  */
 import type { IConnectPacket, IDisconnectPacket, Packet } from 'mqtt-packet';
 
-import { ProtocolError } from '../base/error.js';
+import type { ProtocolError } from '../base/error.js';
 import type { PacketSink } from '../mqtt/decoder.js';
 import { encodePacket, pingBytes, writePingresp } from '../mqtt/encoder.js';
 import { packetType, type AckType, type ProtocolVersion } from '../mqtt/packet-type.js';
@@ -119,7 +119,13 @@ export class Client implements PacketSink, SessionClient {
       case 'subscribe': {
         this.#count(packetType.subscribe);
         const session = this.#connected();
-        const { granted, started } = subscribe(packet, this.#version, this.#identity(), session, this.#context);
+        const { granted, started } = subscribe(
+          packet,
+          this.#version,
+          this.#identity(),
+          session,
+          this.#context,
+        );
         this.#send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted }, packetType.suback);
         if (this.#isConnected()) for (const queueSubscription of started) queueSubscription.connected();
         return true;
@@ -149,7 +155,10 @@ export class Client implements PacketSink, SessionClient {
   fail(error: ProtocolError, asked: ProtocolVersion | 0): void {
     if (this.#state === 'ended') return;
     const { counters, logger } = this.#context;
-    logger.debug({ peername: this.#wire.peername, clientId: this.#session?.clientId, err: error }, 'protocol error');
+    logger.debug(
+      { peername: this.#wire.peername, clientId: this.#session?.clientId, err: error },
+      'protocol error',
+    );
     if (error.reasonCode >= FIRST_ERROR_REASON_CODE) {
       counters.add(slot.protocolErrors + error.reasonCode - FIRST_ERROR_REASON_CODE, 1);
     }
@@ -188,12 +197,13 @@ export class Client implements PacketSink, SessionClient {
 
   #connect(packet: IConnectPacket): void {
     if (this.#state !== 'connecting') throw violation('a second CONNECT', 'MQTT-3.1.0-2');
-    const version = (packet.protocolVersion ?? 4) as ProtocolVersion;
+    const version = packet.protocolVersion ?? 4;
     this.#version = version;
     const terms = readConnect(packet, this.#context.config, this.#newClientId);
     this.#maximumPacketSize = terms.maximumPacketSize;
     this.#wire.setVersion(version);
-    const verdict = this.#context.hooks.authenticate?.({ packet, peername: this.#wire.peername }) ?? reasonCode.success;
+    const verdict =
+      this.#context.hooks.authenticate?.({ packet, peername: this.#wire.peername }) ?? reasonCode.success;
     if (typeof verdict === 'number') {
       this.#decide(verdict, packet, terms);
       return;
@@ -203,7 +213,7 @@ export class Client implements PacketSink, SessionClient {
     verdict
       .catch((error: unknown) => {
         this.#context.logger.error({ err: error }, 'the authenticator failed');
-        return reasonCode.serverUnavailable as number;
+        return reasonCode.serverUnavailable;
       })
       .then((code) => {
         if (this.#state !== 'authenticating') return;
@@ -245,7 +255,11 @@ export class Client implements PacketSink, SessionClient {
     const session = this.#connected();
     const asked = packet.properties?.sessionExpiryInterval;
     if (asked !== undefined) {
-      session.expiryIntervalS = readDisconnectExpiry(asked, this.#terms?.expiryAsked ?? 0, this.#context.config);
+      session.expiryIntervalS = readDisconnectExpiry(
+        asked,
+        this.#terms?.expiryAsked ?? 0,
+        this.#context.config,
+      );
     }
     // Only a DISCONNECT that asks for the will leaves it in place [MQTT-3.1.2-10].
     if (packet.reasonCode !== disconnectWithWill) session.will = undefined;
@@ -276,7 +290,10 @@ export class Client implements PacketSink, SessionClient {
       code === reasonCode.quotaExceeded;
     if (!hasCode || (asked === 0 && code !== reasonCode.unsupportedProtocolVersion)) return;
     this.#version = 4;
-    this.#send({ cmd: 'connack', sessionPresent: false, returnCode: connackReturnCode(code) }, packetType.connack);
+    this.#send(
+      { cmd: 'connack', sessionPresent: false, returnCode: connackReturnCode(code) },
+      packetType.connack,
+    );
   }
 
   #sendDisconnect(reason: number, message: string | undefined): void {

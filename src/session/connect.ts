@@ -9,7 +9,6 @@ import type { IConnackPacket, IConnectPacket } from 'mqtt-packet';
 
 import type { Config } from '../config/config.js';
 import { ProtocolError } from '../base/error.js';
-import type { ProtocolVersion } from '../mqtt/packet-type.js';
 import { reasonCode } from '../mqtt/reason-code.js';
 import type { ClientLimits } from './outbound.js';
 
@@ -35,10 +34,14 @@ export interface ConnectTerms extends ClientLimits {
 
 /** Reads a CONNECT; `newClientId` makes an id for a client without one. Throws ProtocolError with the CONNACK code. */
 export function readConnect(packet: IConnectPacket, config: Config, newClientId: () => string): ConnectTerms {
-  const version = (packet.protocolVersion ?? 4) as ProtocolVersion;
+  const version = packet.protocolVersion ?? 4;
   const properties = packet.properties ?? {};
   if (properties.authenticationMethod !== undefined) {
-    throw new ProtocolError(reasonCode.badAuthenticationMethod, 'no extended authentication', 'MQTT-4.12.0-1');
+    throw new ProtocolError(
+      reasonCode.badAuthenticationMethod,
+      'no extended authentication',
+      'MQTT-4.12.0-1',
+    );
   }
   const cleanStart = packet.clean === true;
   const isAssigned = packet.clientId === '';

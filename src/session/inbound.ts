@@ -76,7 +76,12 @@ export class Inbound implements Publisher, AckSink {
     this.#wire = wire;
     this.#owner = owner;
     this.#version = version;
-    this.context = { clientId: session.clientId, username, peername: wire.peername, protocolVersion: version };
+    this.context = {
+      clientId: session.clientId,
+      username,
+      peername: wire.peername,
+      protocolVersion: version,
+    };
     // MQTT 3 knows no Receive Maximum: there, reading pauses when there are no packet ids left.
     this.#receiveMaximum = version === 5 ? gateway.config.receiveMaximum : Number.POSITIVE_INFINITY;
     this.#acks = new PendingAcks(this);
@@ -105,7 +110,11 @@ export class Inbound implements Publisher, AckSink {
     if (qos === 2 && this.#repeatedQos2(packetId)) return true;
     if (qos !== 0) {
       if (this.#open >= this.#receiveMaximum) {
-        throw new ProtocolError(reasonCode.receiveMaximumExceeded, 'more publishes than Receive Maximum', 'MQTT-3.3.4-9');
+        throw new ProtocolError(
+          reasonCode.receiveMaximumExceeded,
+          'more publishes than Receive Maximum',
+          'MQTT-3.3.4-9',
+        );
       }
       if (!this.#acks.hasRoom) {
         this.#waits = 'acks';
@@ -162,9 +171,21 @@ export class Inbound implements Publisher, AckSink {
       // 0 seconds is the shortest life there is: for the queues that is one second.
       if (properties.messageExpiryInterval >= 0) expiry = Math.max(1, properties.messageExpiryInterval);
     }
+    counters.add(slot.packetsReceived + packetType.publish, 1);
     counters.add(slot.publishesReceived + qos, 1);
     const messageFlags = qos | ((flags & 1) !== 0 ? MessageFlag.retain : 0);
-    live.set(topic, topicFrom, topicTo, buffer, propertiesStart, propertiesTo, payloadStart, payloadEnd, messageFlags, expiry);
+    live.set(
+      topic,
+      topicFrom,
+      topicTo,
+      buffer,
+      propertiesStart,
+      propertiesTo,
+      payloadStart,
+      payloadEnd,
+      messageFlags,
+      expiry,
+    );
 
     const subscribers = route.subscribers;
     for (let i = 0; i < subscribers.length; i++) {
@@ -183,7 +204,9 @@ export class Inbound implements Publisher, AckSink {
     if (qos !== 0) {
       this.#open++;
       const reason =
-        subscribers.length === 0 && queues.length === 0 ? reasonCode.noMatchingSubscribers : reasonCode.success;
+        subscribers.length === 0 && queues.length === 0
+          ? reasonCode.noMatchingSubscribers
+          : reasonCode.success;
       if (qos === 2) {
         this.#session.received.set(packetId, { state: 'settling', countedBy: this, repeatedBy: undefined });
       }

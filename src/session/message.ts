@@ -86,7 +86,9 @@ export class LiveMessage implements PublishRanges {
       topicEnd: topicBytes,
       propertiesEnd: topicBytes + propertyBytes,
       expiresAtMs:
-        this.messageExpiryInterval === 0 ? Number.POSITIVE_INFINITY : nowMs + this.messageExpiryInterval * 1000,
+        this.messageExpiryInterval === 0
+          ? Number.POSITIVE_INFINITY
+          : nowMs + this.messageExpiryInterval * 1000,
     };
     return this.stored;
   }

@@ -9,35 +9,21 @@
  * Gives up: copies of live QoS > 0 messages for sessions that end with their connection.
  */
 import type { Config } from '../config/config.js';
-import { ackBytesMax, createPublishExtras, noExtras, publishSize, writeAck, writePublish } from '../mqtt/encoder.js';
-import { dupFlag, packetType, type ProtocolVersion } from '../mqtt/packet-type.js';
+import { dupFlag, packetType } from '../mqtt/packet-type.js';
 import { reasonCode, violation } from '../mqtt/reason-code.js';
 import type { Attachment, Delivery } from '../shard/link.js';
-import { slot, slotOf } from '../telemetry/counter-layout.js';
+import { slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import { BoundedQueue } from './bounded-queue.js';
 import type { Clock } from './context.js';
 import { Awaiting, InFlight } from './in-flight.js';
-import { remainingExpiry, type LiveMessage, type StoredMessage } from './message.js';
-import { OutboundAliases } from './topic-alias.js';
+import { remainingExpiry, type LiveMessage } from './message.js';
+import { PublishWriter, type Identifiers, type PublishLimits, type Waiting } from './publish-writer.js';
 import type { Wire } from './wire.js';
 
-/** Subscription Identifiers of a delivery; empty for none. */
-export type Identifiers = ArrayLike<number>;
-
 /** What the client granted in CONNECT. */
-export interface ClientLimits {
-  readonly version: ProtocolVersion;
+export interface ClientLimits extends PublishLimits {
   readonly receiveMaximum: number;
-  readonly maximumPacketSize: number;
-  readonly topicAliasMaximum: number;
-}
-
-interface Waiting {
-  readonly message: StoredMessage;
-  /** QoS and retain bits of the PUBLISH header. */
-  readonly flags: number;
-  readonly identifiers: Identifiers;
 }
 
 interface Held extends Waiting {
@@ -55,27 +41,21 @@ const dropped = {
 
 /** How many bytes may wait in a session: this many times the outbox bound. */
 const pendingOutboxes = 16;
-/** More than header, packet id, lengths, alias and expiry take: sizes below the client's maximum by this need no exact count. */
-const headerBytesMax = 32;
-const identifierBytesMax = 5;
 
 /** See the file header. */
 export class Outbound {
   readonly #inFlightMax: number;
   readonly #counters: Counters;
   readonly #clock: Clock;
-  readonly #extras = createPublishExtras();
   readonly #inFlight = new InFlight<Attachment, Waiting>();
   readonly #pending: BoundedQueue<Waiting>;
   readonly #held: BoundedQueue<Held>;
   /** Packet ids to send again after a resume, oldest first. */
   #resend: number[] = [];
   #resendNext = 0;
-  #wire: Wire | undefined;
-  #version: ProtocolVersion = 4;
+  /** Undefined while the client is away. */
+  #writer: PublishWriter | undefined;
   #window = 0;
-  #maximumPacketSize = 0;
-  #aliases: OutboundAliases | undefined;
   #sent = 0;
   #heldTurn = false;
   /** Whether live QoS > 0 messages must be kept for another connection. */
@@ -106,11 +86,9 @@ export class Outbound {
 
   /** A connection has taken the session over: what it was sent before goes out again first, with DUP [MQTT-4.4.0-1]. */
   connected(wire: Wire, limits: ClientLimits): void {
-    this.#wire = wire;
-    this.#version = limits.version;
+    const writer = new PublishWriter(wire, limits, this.#counters);
+    this.#writer = writer;
     this.#window = Math.min(limits.receiveMaximum, this.#inFlightMax);
-    this.#maximumPacketSize = limits.maximumPacketSize;
-    this.#aliases = limits.topicAliasMaximum > 0 ? new OutboundAliases(limits.topicAliasMaximum) : undefined;
     this.#sent = 0;
     this.#resend = [];
     this.#resendNext = 0;
@@ -119,7 +97,7 @@ export class Outbound {
       if (inFlight.kinds[at] === Awaiting.pubcomp) {
         inFlight.sent[at] = 1;
         this.#sent++;
-        this.#writeAck(packetType.pubrel, inFlight.idOf(at), reasonCode.success);
+        writer.acknowledge(packetType.pubrel, inFlight.idOf(at), reasonCode.success);
       } else {
         inFlight.sent[at] = 0;
         this.#resend.push(inFlight.idOf(at));
@@ -130,8 +108,7 @@ export class Outbound {
 
   /** The connection is gone. Queue deliveries are forgotten: their attachments have been detached. */
   disconnected(): void {
-    this.#wire = undefined;
-    this.#aliases = undefined;
+    this.#writer = undefined;
     this.#held.clear();
     this.#resend = [];
     this.#resendNext = 0;
@@ -139,7 +116,8 @@ export class Outbound {
     const inFlight = this.#inFlight;
     for (const at of inFlight.inOrder()) {
       const kind = inFlight.kinds[at];
-      const isKept = kind === Awaiting.pubcomp || (kind !== Awaiting.queueAck && inFlight.messages[at] !== undefined);
+      const isKept =
+        kind === Awaiting.pubcomp || (kind !== Awaiting.queueAck && inFlight.messages[at] !== undefined);
       if (!isKept) inFlight.free(at);
     }
   }
@@ -157,8 +135,8 @@ export class Outbound {
    */
   deliverLive(message: LiveMessage, qos: number, retain: boolean, identifiers: Identifiers): void {
     const flags = (qos << 1) | (retain ? 1 : 0);
-    const wire = this.#wire;
-    if (wire === undefined) {
+    const writer = this.#writer;
+    if (writer === undefined) {
       // QoS 0 is for those who are there.
       if (qos > 0) this.#wait(message, flags, identifiers);
       return;
@@ -169,12 +147,19 @@ export class Outbound {
       (message.propertiesEnd - message.propertiesStart) +
       (message.payloadEnd - message.payloadStart);
     if (
-      this.#isTooLarge(bytes, qos, message.topicEnd - message.topicStart, message.payloadEnd - message.payloadStart, message.messageExpiryInterval > 0, identifiers)
+      writer.isTooLarge(
+        bytes,
+        qos,
+        message.topicEnd - message.topicStart,
+        message.payloadEnd - message.payloadStart,
+        message.messageExpiryInterval > 0,
+        identifiers,
+      )
     ) {
       this.#counters.add(dropped.packetTooLarge, 1);
       return;
     }
-    const hasRoom = wire.outbox.hasRoom(bytes + headerBytesMax);
+    const hasRoom = writer.hasRoom(bytes);
     let packetId = 0;
     if (qos === 0) {
       if (!hasRoom) {
@@ -184,7 +169,7 @@ export class Outbound {
     } else {
       if (!hasRoom || this.#sent >= this.#window || this.#isWaiting()) {
         this.#wait(message, flags, identifiers);
-        if (!hasRoom) wire.notifyWhenDrained();
+        if (!hasRoom) writer.notifyWhenDrained();
         return;
       }
       const kept = this.keepsMessages
@@ -192,8 +177,7 @@ export class Outbound {
         : undefined;
       packetId = this.#take(qos === 1 ? Awaiting.puback : Awaiting.pubrec, kept);
     }
-    this.#writePublish(
-      wire,
+    writer.publish(
       flags,
       packetId,
       message.topicBuffer,
@@ -218,8 +202,8 @@ export class Outbound {
     retain: boolean,
     identifiers: Identifiers,
   ): void {
-    const wire = this.#wire;
-    if (wire === undefined) {
+    const writer = this.#writer;
+    if (writer === undefined) {
       // Between the loss of a connection and the shard's knowledge of it.
       attachment.release(tag);
       return;
@@ -227,20 +211,21 @@ export class Outbound {
     const topicBytes = delivery.topicEnd - delivery.topicStart;
     const payloadBytes = delivery.payloadEnd - delivery.payloadStart;
     const bytes = topicBytes + payloadBytes + (delivery.propertiesEnd - delivery.propertiesStart);
-    if (this.#isTooLarge(bytes, qos, topicBytes, payloadBytes, delivery.messageExpiryInterval > 0, identifiers)) {
+    if (
+      writer.isTooLarge(bytes, qos, topicBytes, payloadBytes, delivery.messageExpiryInterval > 0, identifiers)
+    ) {
       attachment.reject(tag, reasonCode.packetTooLarge);
       return;
     }
     const flags = (qos << 1) | (retain ? 1 : 0);
-    const mayGo = qos === 0 ? wire.outbox.hasRoom(bytes + headerBytesMax) : this.#sent < this.#window;
+    const mayGo = qos === 0 ? writer.hasRoom(bytes) : this.#sent < this.#window;
     if (!mayGo || this.#held.length > 0) {
       this.#hold(attachment, tag, delivery, flags, identifiers, bytes);
-      if (qos === 0) wire.notifyWhenDrained();
+      if (qos === 0) writer.notifyWhenDrained();
       return;
     }
     const packetId = qos === 0 ? 0 : this.#takeForQueue(attachment, tag);
-    this.#writePublish(
-      wire,
+    writer.publish(
       flags,
       packetId,
       delivery.buffer,
@@ -271,7 +256,7 @@ export class Outbound {
       const attachment = this.#inFlight.owners[at]!;
       const tag = this.#inFlight.tags[at]!;
       this.#free(at);
-      // 0x10 is a refusal, as in EMQX (docs/queues.md).
+      // 0x10 is a refusal too (REF 3.5).
       if (reason >= 0x80 || reason === reasonCode.noMatchingSubscribers) {
         attachment.reject(tag, reason);
       } else {
@@ -289,7 +274,8 @@ export class Outbound {
   onPubrec(packetId: number, reason: number): void {
     const at = this.#inFlight.find(packetId);
     if (at < 0) {
-      if (reason < 0x80) this.#writeAck(packetType.pubrel, packetId, reasonCode.packetIdentifierNotFound);
+      if (reason < 0x80)
+        this.#writer?.acknowledge(packetType.pubrel, packetId, reasonCode.packetIdentifierNotFound);
       return;
     }
     const kind = this.#inFlight.kinds[at];
@@ -304,7 +290,7 @@ export class Outbound {
     this.#inFlight.kinds[at] = Awaiting.pubcomp;
     // The message has arrived: it is not sent again [MQTT-4.3.3-6].
     this.#inFlight.messages[at] = undefined;
-    this.#writeAck(packetType.pubrel, packetId, reasonCode.success);
+    this.#writer?.acknowledge(packetType.pubrel, packetId, reasonCode.success);
   }
 
   /** PUBCOMP from the client ends the exchange. */
@@ -320,12 +306,12 @@ export class Outbound {
 
   /** Sends what waits, as far as the window and the outbox allow: resends, then held and pending in turns. */
   pump(): void {
-    const wire = this.#wire;
-    if (wire === undefined) return;
+    const writer = this.#writer;
+    if (writer === undefined) return;
     while (this.#isWaiting() || this.#held.length > 0) {
       if (this.#resendNext < this.#resend.length) {
         if (this.#sent >= this.#window) return;
-        this.#sendAgain(wire, this.#resend[this.#resendNext++]!);
+        this.#sendAgain(writer, this.#resend[this.#resendNext++]!);
         continue;
       }
       // In turns, so that neither a flood of live messages nor a fast queue keeps the other waiting.
@@ -333,13 +319,13 @@ export class Outbound {
       const next = takesHeld ? this.#held.peek()! : this.#pending.peek()!;
       const qos = (next.flags >> 1) & 3;
       if (qos > 0 && this.#sent >= this.#window) return;
-      if (!wire.outbox.hasRoom(next.message.bytes.length + headerBytesMax)) {
-        wire.notifyWhenDrained();
+      if (!writer.hasRoom(next.message.bytes.length)) {
+        writer.notifyWhenDrained();
         return;
       }
       this.#heldTurn = !takesHeld;
-      if (takesHeld) this.#sendHeld(wire, this.#held.shift()!);
-      else this.#sendPending(wire, this.#pending.shift()!);
+      if (takesHeld) this.#sendHeld(writer, this.#held.shift()!);
+      else this.#sendPending(writer, this.#pending.shift()!);
     }
   }
 
@@ -347,43 +333,46 @@ export class Outbound {
     return this.#pending.length > 0 || this.#resendNext < this.#resend.length;
   }
 
-  #sendAgain(wire: Wire, packetId: number): void {
+  #sendAgain(writer: PublishWriter, packetId: number): void {
     const at = this.#inFlight.find(packetId);
     const kept = at < 0 ? undefined : this.#inFlight.messages[at];
     if (kept === undefined) return;
     this.#inFlight.sent[at] = 1;
     this.#sent++;
-    if (this.#storedIsTooLarge(kept)) {
+    if (writer.isStoredTooLarge(kept)) {
       // The new connection takes less than the old one: treat it as sent and done [MQTT-3.1.2-25].
       this.#counters.add(dropped.packetTooLarge, 1);
       this.#free(at);
       return;
     }
     const left = remainingExpiry(kept.message.expiresAtMs, this.#clock.nowMs());
-    this.#writeStored(wire, kept, kept.flags | dupFlag, packetId, left === 0 ? 1 : left);
+    writer.publishStored(kept, kept.flags | dupFlag, packetId, left === 0 ? 1 : left);
   }
 
-  #sendPending(wire: Wire, waiting: Waiting): void {
+  #sendPending(writer: PublishWriter, waiting: Waiting): void {
     const left = remainingExpiry(waiting.message.expiresAtMs, this.#clock.nowMs());
     if (left === 0) {
       this.#counters.add(dropped.expired, 1);
       return;
     }
-    if (this.#storedIsTooLarge(waiting)) {
+    if (writer.isStoredTooLarge(waiting)) {
       this.#counters.add(dropped.packetTooLarge, 1);
       return;
     }
     const qos = (waiting.flags >> 1) & 3;
-    const packetId = this.#take(qos === 1 ? Awaiting.puback : Awaiting.pubrec, this.keepsMessages ? waiting : undefined);
-    this.#writeStored(wire, waiting, waiting.flags, packetId, left);
+    const packetId = this.#take(
+      qos === 1 ? Awaiting.puback : Awaiting.pubrec,
+      this.keepsMessages ? waiting : undefined,
+    );
+    writer.publishStored(waiting, waiting.flags, packetId, left);
   }
 
-  #sendHeld(wire: Wire, held: Held): void {
+  #sendHeld(writer: PublishWriter, held: Held): void {
     const qos = (held.flags >> 1) & 3;
     const packetId = qos === 0 ? 0 : this.#takeForQueue(held.attachment, held.tag);
     // The queue enforces expiry; what it has handed out is delivered with at least one second left.
     const left = remainingExpiry(held.message.expiresAtMs, this.#clock.nowMs());
-    this.#writeStored(wire, held, held.flags, packetId, left === 0 ? 1 : left);
+    writer.publishStored(held, held.flags, packetId, left === 0 ? 1 : left);
     if (qos === 0) held.attachment.ack(held.tag);
   }
 
@@ -444,118 +433,5 @@ export class Outbound {
   #free(at: number): void {
     if (this.#inFlight.sent[at] === 1) this.#sent--;
     this.#inFlight.free(at);
-  }
-
-  #isTooLarge(
-    bytes: number,
-    qos: number,
-    topicBytes: number,
-    payloadBytes: number,
-    expires: boolean,
-    identifiers: Identifiers,
-  ): boolean {
-    if (bytes + headerBytesMax + identifiers.length * identifierBytesMax <= this.#maximumPacketSize) return false;
-    const extras = this.#extras;
-    extras.topicAlias = 0;
-    extras.messageExpiryInterval = expires ? 1 : -1;
-    extras.subscriptionIdentifiers = identifiers;
-    const propertyBytes = bytes - topicBytes - payloadBytes;
-    return publishSize(this.#version, qos, topicBytes, propertyBytes, payloadBytes, extras) > this.#maximumPacketSize;
-  }
-
-  #storedIsTooLarge(waiting: Waiting): boolean {
-    const { bytes, topicEnd, propertiesEnd, expiresAtMs } = waiting.message;
-    return this.#isTooLarge(
-      bytes.length,
-      (waiting.flags >> 1) & 3,
-      topicEnd,
-      bytes.length - propertiesEnd,
-      expiresAtMs !== Number.POSITIVE_INFINITY,
-      waiting.identifiers,
-    );
-  }
-
-  #writeStored(wire: Wire, waiting: Waiting, flags: number, packetId: number, expiry: number): void {
-    const { bytes, topicEnd, propertiesEnd } = waiting.message;
-    this.#writePublish(
-      wire,
-      flags,
-      packetId,
-      bytes,
-      0,
-      topicEnd,
-      bytes,
-      topicEnd,
-      propertiesEnd,
-      propertiesEnd,
-      bytes.length,
-      expiry,
-      waiting.identifiers,
-    );
-  }
-
-  #writePublish(
-    wire: Wire,
-    flags: number,
-    packetId: number,
-    topic: Buffer,
-    topicStart: number,
-    topicEnd: number,
-    source: Buffer,
-    propertiesStart: number,
-    propertiesEnd: number,
-    payloadStart: number,
-    payloadEnd: number,
-    expiry: number,
-    identifiers: Identifiers,
-  ): void {
-    const version = this.#version;
-    let topicStop = topicEnd;
-    let extras: typeof noExtras = noExtras;
-    if (version === 5 && (this.#aliases !== undefined || expiry >= 0 || identifiers.length > 0)) {
-      const own = this.#extras;
-      own.topicAlias = 0;
-      own.messageExpiryInterval = expiry;
-      own.subscriptionIdentifiers = identifiers;
-      const aliases = this.#aliases;
-      const bytes = topicEnd - topicStart + (propertiesEnd - propertiesStart) + (payloadEnd - payloadStart);
-      if (
-        aliases !== undefined &&
-        bytes + headerBytesMax + identifiers.length * identifierBytesMax <= this.#maximumPacketSize
-      ) {
-        own.topicAlias = aliases.aliasOf(topic, topicStart, topicEnd);
-        if (own.topicAlias !== 0 && aliases.isKnown) topicStop = topicStart;
-      }
-      extras = own;
-    }
-    const qos = (flags >> 1) & 3;
-    const outbox = wire.outbox;
-    outbox.ensure(
-      publishSize(version, qos, topicStop - topicStart, propertiesEnd - propertiesStart, payloadEnd - payloadStart, extras),
-    );
-    outbox.offset = writePublish(
-      outbox.buffer,
-      outbox.offset,
-      version,
-      flags,
-      packetId,
-      topic,
-      topicStart,
-      topicStop,
-      source,
-      propertiesStart,
-      propertiesEnd,
-      payloadStart,
-      payloadEnd,
-      extras,
-    );
-    this.#counters.add(slot.publishesSent + qos, 1);
-  }
-
-  #writeAck(type: typeof packetType.pubrel, packetId: number, reason: number): void {
-    const outbox = this.#wire?.outbox;
-    if (outbox === undefined) return;
-    outbox.ensure(ackBytesMax);
-    outbox.offset = writeAck(outbox.buffer, outbox.offset, type, this.#version, packetId, reason);
   }
 }

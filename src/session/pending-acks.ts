@@ -71,7 +71,10 @@ export class PendingAcks {
     for (let i = 0; i < count; i++) {
       const token = (firstToken + i) >>> 0;
       const slot = token & this.#mask;
-      assert((token - this.#head) >>> 0 < this.#size && this.#waiting[slot]! > 0, 'settled an unknown publish');
+      assert(
+        (token - this.#head) >>> 0 < this.#size && this.#waiting[slot]! > 0,
+        'settled an unknown publish',
+      );
       this.#waiting[slot]!--;
       if (failure !== 0 && this.#reasons[slot]! < 0x80) this.#reasons[slot] = failure;
     }

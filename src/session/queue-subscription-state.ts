@@ -15,7 +15,7 @@ import type { QueueSubscription } from '../router/queue-subscription.js';
 import type { SubscriptionOptions } from '../router/route.js';
 import { MessageFlag, type Attachment, type Consumer, type Delivery } from '../shard/link.js';
 import type { GatewayContext } from './context.js';
-import type { Identifiers } from './outbound.js';
+import type { Identifiers } from './publish-writer.js';
 import type { QueueWaiter } from './queue-waiters.js';
 import type { Session } from './session.js';
 
@@ -110,12 +110,20 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
       return;
     }
     const retain = this.#options.retainAsPublished && (delivery.flags & MessageFlag.retain) !== 0;
-    this.#session.outbound.deliverFromQueue(attachment, tag, delivery, this.#deliveryQos, retain, this.#identifiers);
+    this.#session.outbound.deliverFromQueue(
+      attachment,
+      tag,
+      delivery,
+      this.#deliveryQos,
+      retain,
+      this.#identifiers,
+    );
   }
 
   #apply(options: SubscriptionOptions): void {
     this.#options = options;
-    this.#identifiers = options.subscriptionIdentifier === 0 ? noIdentifiers : [options.subscriptionIdentifier];
+    this.#identifiers =
+      options.subscriptionIdentifier === 0 ? noIdentifiers : [options.subscriptionIdentifier];
     // The granted QoS is echoed, yet deliveries are QoS 1, as EMQX 6.0 does: else nobody could ack (REF 15, decision 4).
     this.#deliveryQos = options.qos === 0 && this.#context.config.mq.qos0Delivery === 'auto_ack' ? 0 : 1;
   }

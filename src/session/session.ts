@@ -13,7 +13,8 @@ import { slot } from '../telemetry/counter-layout.js';
 import type { GatewayContext } from './context.js';
 import type { Inbound } from './inbound.js';
 import type { LiveMessage } from './message.js';
-import { Outbound, type ClientLimits, type Identifiers } from './outbound.js';
+import { Outbound, type ClientLimits } from './outbound.js';
+import type { Identifiers } from './publish-writer.js';
 import type { QueueSubscriptionState } from './queue-subscription-state.js';
 import type { Wire } from './wire.js';
 

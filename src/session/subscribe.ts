@@ -81,8 +81,10 @@ function refusalOf(
   if (topicFilterFault(topicFilter) !== undefined) return reasonCode.topicFilterInvalid;
   if (levelsOf(topicFilter) > config.topicLevelsMax) return reasonCode.topicFilterInvalid;
   if (isShare(topicFilter)) return reasonCode.sharedSubscriptionsNotSupported;
-  if (isQueueSubscription(topicFilter) && config.mq.requireMqtt5 && version !== 5) return reasonCode.notAuthorized;
-  if (hooks.maySubscribe !== undefined && !hooks.maySubscribe(identity, topicFilter)) return reasonCode.notAuthorized;
+  if (isQueueSubscription(topicFilter) && config.mq.requireMqtt5 && version !== 5)
+    return reasonCode.notAuthorized;
+  if (hooks.maySubscribe !== undefined && !hooks.maySubscribe(identity, topicFilter))
+    return reasonCode.notAuthorized;
   const held = session.liveSubscriptions.size + session.queueSubscriptions.size;
   const isHeld = session.liveSubscriptions.has(topicFilter) || session.queueSubscriptions.has(topicFilter);
   return !isHeld && held >= config.subscriptionsMax ? reasonCode.quotaExceeded : 0;

@@ -5,12 +5,20 @@ import { slotOf } from '../../src/telemetry/counter-layout.js';
 import { until } from '../harness/wait.js';
 import { connect, expectNothing, open, publishPacket, startGateway } from './test-gateway.js';
 
-const connect5 = { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clean: true, keepalive: 0 } as const;
+const connect5 = {
+  cmd: 'connect',
+  protocolId: 'MQTT',
+  protocolVersion: 5,
+  clean: true,
+  keepalive: 0,
+} as const;
 const connect4 = { ...connect5, protocolVersion: 4 } as const;
 
 describe('CONNECT and CONNACK', () => {
   test('CONNACK is the first packet and grants the configured limits [MQTT-3.2.0-1]', async () => {
-    const target = await startGateway({ env: { SLUICE_RECEIVE_MAXIMUM: '20', SLUICE_TOPIC_ALIAS_MAXIMUM: '7' } });
+    const target = await startGateway({
+      env: { SLUICE_RECEIVE_MAXIMUM: '20', SLUICE_TOPIC_ALIAS_MAXIMUM: '7' },
+    });
     const client = await open(target);
     client.send({ ...connect5, clientId: 'a' });
     const connack = await client.expect('connack');
@@ -244,7 +252,7 @@ describe('faults of the peer', () => {
     expect(client.inbox).toEqual([]);
   });
 
-  test('a Reason String gives way to the client\'s Maximum Packet Size [MQTT-3.2.2-19]', async () => {
+  test("a Reason String gives way to the client's Maximum Packet Size [MQTT-3.2.2-19]", async () => {
     const target = await startGateway();
     const client = await connect(target, 'a', { properties: { maximumPacketSize: 20 } });
     client.send('36 05 0001 61 0001');

@@ -21,7 +21,10 @@ class Kernel extends Writable {
   }
 
   override _writev(chunks: { chunk: Buffer }[], done: () => void): void {
-    this.#take(chunks.map(({ chunk }) => chunk), done);
+    this.#take(
+      chunks.map(({ chunk }) => chunk),
+      done,
+    );
   }
 
   #take(chunks: readonly Buffer[], done: () => void): void {
@@ -42,7 +45,13 @@ class Kernel extends Writable {
   }
 }
 
-function build(bytesMax = 1000): { outbox: SocketOutbox; kernel: Kernel; turn: Turn; pool: BlockPool; drains: number[] } {
+function build(bytesMax = 1000): {
+  outbox: SocketOutbox;
+  kernel: Kernel;
+  turn: Turn;
+  pool: BlockPool;
+  drains: number[];
+} {
   const kernel = new Kernel();
   const pool = new BlockPool();
   const turn = new Turn();

@@ -5,7 +5,12 @@ import { slotOf } from '../../src/telemetry/counter-layout.js';
 import type { RawClient } from '../harness/raw-client.js';
 import { connect, expectNothing, open, publish, publishPacket, startGateway } from './test-gateway.js';
 
-async function subscribed(client: RawClient, topic: string, options: Record<string, unknown> = {}, properties = {}): Promise<void> {
+async function subscribed(
+  client: RawClient,
+  topic: string,
+  options: Record<string, unknown> = {},
+  properties = {},
+): Promise<void> {
   client.send({ cmd: 'subscribe', messageId: 9, subscriptions: [{ topic, qos: 2, ...options }], properties });
   await client.expect('suback');
 }
@@ -244,8 +249,16 @@ describe('Topic Alias', () => {
     const target = await startGateway();
     const client = await connect(target, 'a');
     await subscribed(client, '#', { qos: 0 });
-    const topics = [['first/topic', 1], ['', 1], ['second/topic', 1], ['', 1], ['third', 2], ['', 2]] as const;
-    for (const [topic, topicAlias] of topics) client.send(publishPacket(topic, 'x', { qos: 0, properties: { topicAlias } }));
+    const topics = [
+      ['first/topic', 1],
+      ['', 1],
+      ['second/topic', 1],
+      ['', 1],
+      ['third', 2],
+      ['', 2],
+    ] as const;
+    for (const [topic, topicAlias] of topics)
+      client.send(publishPacket(topic, 'x', { qos: 0, properties: { topicAlias } }));
     const seen: string[] = [];
     for (let i = 0; i < topics.length; i++) seen.push((await received(client)).topic);
     expect(seen).toEqual(['first/topic', 'first/topic', 'second/topic', 'second/topic', 'third', 'third']);
@@ -287,7 +300,12 @@ describe('Topic Alias', () => {
       const { topic, properties } = await received(subscriber);
       seen.push([topic, properties?.topicAlias]);
     }
-    expect(seen).toEqual([['long/topic/1', 1], ['', 1], ['long/topic/2', 1], ['long/topic/1', 1]]);
+    expect(seen).toEqual([
+      ['long/topic/1', 1],
+      ['', 1],
+      ['long/topic/2', 1],
+      ['long/topic/1', 1],
+    ]);
   });
 
   test('a client without Topic Alias Maximum gets none [MQTT-3.1.2-27]', async () => {
@@ -354,7 +372,8 @@ describe('the window towards a client', () => {
     const subscriber = await connect(target, 's', { properties: { receiveMaximum: 1 } });
     await subscribed(subscriber, 't');
     const publisher = await connect(target, 'p');
-    for (const messageId of [1, 2]) publisher.send(publishPacket('t', String(messageId), { qos: 2, messageId }));
+    for (const messageId of [1, 2])
+      publisher.send(publishPacket('t', String(messageId), { qos: 2, messageId }));
     const { messageId = 0 } = await received(subscriber);
     subscriber.send({ cmd: 'pubrec', messageId, reasonCode: 0x83 });
     expect((await received(subscriber)).payload.toString()).toBe('2');
@@ -367,7 +386,7 @@ describe('the window towards a client', () => {
     expect((await client.expect('pubrel')).reasonCode).toBe(0x92);
   });
 
-  test('a message above the client\'s Maximum Packet Size is dropped for it alone and counted [MQTT-3.1.2-24] [MQTT-3.1.2-25]', async () => {
+  test("a message above the client's Maximum Packet Size is dropped for it alone and counted [MQTT-3.1.2-24] [MQTT-3.1.2-25]", async () => {
     const target = await startGateway();
     const small = await connect(target, 'small', { properties: { maximumPacketSize: 50 } });
     const large = await connect(target, 'large');
@@ -393,7 +412,7 @@ describe('the window towards a client', () => {
     expect((await subscriber.expect('disconnect')).reasonCode).toBe(0x82);
   });
 
-  test('a subscriber before MQTT 5 has the server\'s own window [broker]', async () => {
+  test("a subscriber before MQTT 5 has the server's own window [broker]", async () => {
     const target = await startGateway({ env: { SLUICE_MAX_INFLIGHT: '1' } });
     const subscriber = await connect(target, 's', { protocolVersion: 4 });
     await subscriber.subscribe('t', 1);

@@ -7,7 +7,12 @@ import { until } from '../harness/wait.js';
 import { FakeShards } from '../session/fake-shards.js';
 import { connect, expectNothing, open, publish, publishPacket, startGateway } from './test-gateway.js';
 
-async function consume(client: RawClient, topic: string, options: Partial<ISubscription> = {}, properties = {}): Promise<number> {
+async function consume(
+  client: RawClient,
+  topic: string,
+  options: Partial<ISubscription> = {},
+  properties = {},
+): Promise<number> {
   client.send({ cmd: 'subscribe', messageId: 7, subscriptions: [{ topic, qos: 1, ...options }], properties });
   return (await client.expect('suback')).granted[0] as number;
 }
@@ -152,7 +157,10 @@ describe('publishing to queues', () => {
     const publisher = await connect(target, 'p');
     await publish(publisher, 't', 'x');
     const both = [await client.expect('publish'), await client.expect('publish')];
-    expect(both.map(text)).toEqual([['t', 'x', 1], ['t', 'x', 1]]);
+    expect(both.map(text)).toEqual([
+      ['t', 'x', 1],
+      ['t', 'x', 1],
+    ]);
   });
 
   test('a publish to a topic named like a queue is a plain live publish [queue-1.3]', async () => {
@@ -171,7 +179,13 @@ describe('queue subscriptions', () => {
       target.addQueue('jobs/#', 'work');
       const publisher = await connect(target, 'p');
       await publish(publisher, 'jobs/1', 'x');
-      const [q0, q2] = [await connect(target, 'c0', { protocolVersion, ...(protocolVersion === 3 ? { protocolId: 'MQIsdp' } : {}) }), await connect(target, 'c2')];
+      const [q0, q2] = [
+        await connect(target, 'c0', {
+          protocolVersion,
+          ...(protocolVersion === 3 ? { protocolId: 'MQIsdp' } : {}),
+        }),
+        await connect(target, 'c2'),
+      ];
       expect(await consume(q0, '$queue/work', { qos: 0 })).toBe(0);
       const message = await q0.expect('publish');
       expect(text(message)).toEqual(['jobs/1', 'x', 1]);
@@ -209,7 +223,16 @@ describe('queue subscriptions', () => {
   test('a name or filter that can never exist fails with 0x8F [broker]', async () => {
     const target = await startGateway();
     const client = await connect(target, 'c');
-    for (const topic of ['$queue/-x', '$queue/', '$queue/a b', '$q/', '$q/a/#/b', '$queue/n/a+', '$q/$share/g/t', '$q/$q/t']) {
+    for (const topic of [
+      '$queue/-x',
+      '$queue/',
+      '$queue/a b',
+      '$q/',
+      '$q/a/#/b',
+      '$queue/n/a+',
+      '$q/$share/g/t',
+      '$q/$q/t',
+    ]) {
       expect([topic, await consume(client, topic)]).toEqual([topic, 0x8f]);
     }
     expect(await consume(client, '$share/g/$q/t')).toBe(0x9e);
@@ -296,7 +319,8 @@ describe('queue subscriptions', () => {
       },
     });
     const client = await connect(target, 'c');
-    for (const topic of ['$queue/auto/t/#', '$queue/auto/t/#', '$queue/none', '$q/y']) await consume(client, topic);
+    for (const topic of ['$queue/auto/t/#', '$queue/auto/t/#', '$queue/none', '$q/y'])
+      await consume(client, topic);
     expect(asked).toEqual(['auto t/#']);
     const publisher = await connect(target, 'p');
     await publish(publisher, 't/1', 'x');
@@ -421,11 +445,21 @@ describe('acknowledging queue deliveries', () => {
     await publish(publisher, 't', '2');
     expect(target.shards.queue(1)).toHaveLength(2);
     const second = await open(target, 5);
-    second.send({ cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, keepalive: 0, clientId: 'c', ...lasting });
+    second.send({
+      cmd: 'connect',
+      protocolId: 'MQTT',
+      protocolVersion: 5,
+      keepalive: 0,
+      clientId: 'c',
+      ...lasting,
+    });
     expect((await second.expect('connack')).sessionPresent).toBe(true);
     // Not the session resends the first one but the queue: without DUP.
     const messages = [await second.expect('publish'), await second.expect('publish')];
-    expect(messages.map(({ payload, dup }) => [payload.toString(), dup])).toEqual([['1', false], ['2', false]]);
+    expect(messages.map(({ payload, dup }) => [payload.toString(), dup])).toEqual([
+      ['1', false],
+      ['2', false],
+    ]);
   });
 
   test('qos0Delivery `auto_ack` sends QoS 0 and acks at once [queue-3]', async () => {
@@ -443,7 +477,7 @@ describe('acknowledging queue deliveries', () => {
     expect(target.shards.attachments[0]?.acked).toHaveLength(3);
   });
 
-  test('a delivery above the client\'s Maximum Packet Size is refused with 0x95, the next one flows [MQTT-3.1.2-24]', async () => {
+  test("a delivery above the client's Maximum Packet Size is refused with 0x95, the next one flows [MQTT-3.1.2-24]", async () => {
     const target = await startGateway();
     target.addQueue('t');
     const small = await connect(target, 'small', { properties: { maximumPacketSize: 100 } });
@@ -457,7 +491,7 @@ describe('acknowledging queue deliveries', () => {
     expect(attachment?.rejected.map(([, code]) => code)).toContain(0x95);
   });
 
-  test('the credit of a consumer is the lower of Receive Maximum and the server\'s maximum [queue-3.8]', async () => {
+  test("the credit of a consumer is the lower of Receive Maximum and the server's maximum [queue-3.8]", async () => {
     const target = await startGateway({ env: { SLUICE_MAX_INFLIGHT: '20' } });
     target.addQueue('t');
     const five = await connect(target, 'five', { properties: { receiveMaximum: 5 } });
@@ -531,7 +565,9 @@ describe('acknowledging queue deliveries', () => {
     const client = await connect(target, 'c');
     await consume(client, '$q/t');
     const publisher = await connect(target, 'p');
-    await publish(publisher, 't', 'x', { properties: { messageExpiryInterval: 33, userProperties: { a: '1' } } });
+    await publish(publisher, 't', 'x', {
+      properties: { messageExpiryInterval: 33, userProperties: { a: '1' } },
+    });
     const { properties } = await client.expect('publish');
     expect(properties?.messageExpiryInterval).toBe(33);
     expect(properties?.userProperties?.['a']).toBe('1');

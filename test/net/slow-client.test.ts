@@ -42,8 +42,21 @@ describe('a client that does not read', () => {
     }
     slow.socket.resume();
     await until(() => slow.inbox.length === published, 'all messages');
-    const order = slow.inbox.map((packet) => (packet.cmd === 'publish' ? Number.parseInt(packet.payload.toString()) : -1));
+    const order = slow.inbox.map((packet) =>
+      packet.cmd === 'publish' ? Number.parseInt(packet.payload.toString()) : -1,
+    );
     expect(order).toEqual(Array.from({ length: published }, (_, index) => index));
+  });
+
+  test('a message above the outbox bound reaches a client that reads, at any QoS [broker]', async () => {
+    const target = await startGateway({ env: { SLUICE_OUTBOX_BYTES: '16KB' } });
+    const client = await connect(target, 'a');
+    await client.subscribe('t', 2);
+    const publisher = await connect(target, 'p');
+    for (const qos of [0, 1, 2] as const) {
+      publisher.send(publishPacket('t', big, { qos, messageId: 1 + qos }));
+      expect((await client.expect('publish')).payload.length).toBe(big.length);
+    }
   });
 
   test('acknowledgements that it does not read stop the reading of its publishes [broker]', async () => {
@@ -63,7 +76,10 @@ describe('a client that does not read', () => {
     let answered = 0;
     client.socket.on('data', (chunk) => (answered += chunk.length));
     client.socket.resume();
-    await until(() => answered === sent * pings.length, () => `all answers, ${answered} bytes came`);
+    await until(
+      () => answered === sent * pings.length,
+      () => `all answers, ${answered} bytes came`,
+    );
   });
 });
 

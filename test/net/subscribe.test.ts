@@ -4,13 +4,20 @@ import type { RawClient } from '../harness/raw-client.js';
 import { connect, expectNothing, publish, publishPacket, startGateway } from './test-gateway.js';
 
 async function subscribe(client: RawClient, ...topics: string[]): Promise<readonly unknown[]> {
-  client.send({ cmd: 'subscribe', messageId: 7, subscriptions: topics.map((topic) => ({ topic, qos: 1 as const })) });
+  client.send({
+    cmd: 'subscribe',
+    messageId: 7,
+    subscriptions: topics.map((topic) => ({ topic, qos: 1 as const })),
+  });
   const suback = await client.expect('suback');
   expect(suback.messageId).toBe(7);
   return suback.granted;
 }
 
-async function unsubscribe(client: RawClient, ...unsubscriptions: string[]): Promise<readonly number[] | undefined> {
+async function unsubscribe(
+  client: RawClient,
+  ...unsubscriptions: string[]
+): Promise<readonly number[] | undefined> {
   client.send({ cmd: 'unsubscribe', messageId: 8, unsubscriptions });
   const unsuback = await client.expect('unsuback');
   expect(unsuback.messageId).toBe(8);
@@ -40,15 +47,25 @@ describe('SUBSCRIBE', () => {
   test('before MQTT 5 every failure is 0x80 [MQTT-3.9.3-2]', async () => {
     const target = await startGateway({ env: { SLUICE_MQ_REQUIRE_MQTT5: 'true' } });
     const client = await connect(target, 'a', { protocolVersion: 4 });
-    expect(await subscribe(client, 'b/#/c', '$share/g/d', '$queue/!', '$q/x', 'e')).toEqual([0x80, 0x80, 0x80, 0x80, 1]);
+    expect(await subscribe(client, 'b/#/c', '$share/g/d', '$queue/!', '$q/x', 'e')).toEqual([
+      0x80, 0x80, 0x80, 0x80, 1,
+    ]);
   });
 
   test('a subscription to the same filter replaces the first one [MQTT-3.8.4-3]', async () => {
     const target = await startGateway();
     const client = await connect(target, 'a');
     const publisher = await connect(target, 'p');
-    for (const [qos, subscriptionIdentifier] of [[1, 5], [0, 6]] as const) {
-      client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic: 't', qos }], properties: { subscriptionIdentifier } });
+    for (const [qos, subscriptionIdentifier] of [
+      [1, 5],
+      [0, 6],
+    ] as const) {
+      client.send({
+        cmd: 'subscribe',
+        messageId: 1,
+        subscriptions: [{ topic: 't', qos }],
+        properties: { subscriptionIdentifier },
+      });
       await client.expect('suback');
     }
     await publish(publisher, 't', 'x');

@@ -97,7 +97,9 @@ test('a port that is taken rejects with ERR_LISTEN [broker]', async () => {
   const first = new TcpListener(() => undefined);
   const { port } = await first.listen('127.0.0.1', 0);
   scope.add(() => first.close());
-  const failure = await new TcpListener(() => undefined).listen('127.0.0.1', port).catch((error: unknown) => error);
+  const failure = await new TcpListener(() => undefined)
+    .listen('127.0.0.1', port)
+    .catch((error: unknown) => error);
   expect(failure).toBeInstanceOf(OperationalError);
   expect((failure as OperationalError).code).toBe('ERR_LISTEN');
 });

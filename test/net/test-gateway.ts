@@ -3,7 +3,7 @@
  *
  * Always true: it is the real listener, connection, codec, session and router; only the shards are a fake.
  */
-import type { IConnectPacket, IPublishPacket, Packet } from 'mqtt-packet';
+import type { IConnectPacket, IPublishPacket } from 'mqtt-packet';
 
 import { loadConfig } from '../../src/config/config.js';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/net/gateway.js';
@@ -47,7 +47,8 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const catalogue = new QueueCatalogue();
   const router = new Router<Session>();
   catalogue.watch((change, { id, topicFilter }) => {
-    if (change === 'added') router.addQueue(topicFilter, { queueId: id, shardId: shards.shardOf(topicFilter) });
+    if (change === 'added')
+      router.addQueue(topicFilter, { queueId: id, shardId: shards.shardOf(topicFilter) });
     if (change === 'removed') router.removeQueue(topicFilter, id);
   });
   const memory = createCounterMemory(0);
@@ -98,7 +99,11 @@ export function open(target: TestGateway, version: 3 | 4 | 5 = 5): Promise<RawCl
 }
 
 /** A PUBLISH; QoS 1 with packet id 1 unless `options` say otherwise. */
-export function publishPacket(topic: string, payload: string, options: Partial<IPublishPacket> = {}): IPublishPacket {
+export function publishPacket(
+  topic: string,
+  payload: string,
+  options: Partial<IPublishPacket> = {},
+): IPublishPacket {
   return { cmd: 'publish', topic, payload, qos: 1, messageId: 1, dup: false, retain: false, ...options };
 }
 
@@ -118,7 +123,7 @@ export async function publish(
 export async function expectNothing(client: RawClient): Promise<void> {
   // A turn for the fake shards, whose work is done by setImmediate.
   for (let turn = 0; turn < 5; turn++) await new Promise((resolve) => setImmediate(resolve));
-  client.send({ cmd: 'pingreq' } as Packet);
+  client.send({ cmd: 'pingreq' });
   await client.expect('pingresp');
 }
 

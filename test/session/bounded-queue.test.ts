@@ -9,7 +9,8 @@ describe('a bounded queue', () => {
     const random = randomFrom(seed);
     const queue = new BoundedQueue<number>(200, 5000);
     let list: [number, number][] = [];
-    const bytesOf = (items: readonly [number, number][]): number => items.reduce((sum, [, bytes]) => sum + bytes, 0);
+    const bytesOf = (items: readonly [number, number][]): number =>
+      items.reduce((sum, [, bytes]) => sum + bytes, 0);
     for (let step = 0; step < 5_000; step++) {
       const choice = random();
       if (choice < 0.55) {

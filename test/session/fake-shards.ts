@@ -5,7 +5,12 @@
  * and detach as the real shards promise. `mode` decides whether a publish settles by itself (in a later
  * turn) or when the test says so; `roomBytes` bounds what fits. Dispatch is round robin.
  */
-import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../../src/queue/definition.js';
+import type {
+  ConsumerStats,
+  PeekedMessage,
+  QueueDefinition,
+  QueueStats,
+} from '../../src/queue/definition.js';
 import {
   NO_TOKEN,
   PublishStatus,
@@ -160,14 +165,22 @@ export class FakeShards implements Shards {
     return this.#waitingForRoom.length;
   }
 
-  publish(shardId: number, handle: PublisherHandle, token: number, queueIds: Uint32Array, ranges: PublishRanges): void {
+  publish(
+    shardId: number,
+    handle: PublisherHandle,
+    token: number,
+    queueIds: Uint32Array,
+    ranges: PublishRanges,
+  ): void {
     const publisher = handle as FakePublisher;
     this.publishCount++;
     const isStored = this.status === PublishStatus.stored;
     for (const queueId of isStored ? queueIds : []) {
       this.queue(queueId).push({
         topic: ranges.topicBuffer.toString('utf8', ranges.topicStart, ranges.topicEnd),
-        properties: Buffer.from(ranges.propertiesBuffer.subarray(ranges.propertiesStart, ranges.propertiesEnd)),
+        properties: Buffer.from(
+          ranges.propertiesBuffer.subarray(ranges.propertiesStart, ranges.propertiesEnd),
+        ),
         payload: Buffer.from(ranges.payloadBuffer.subarray(ranges.payloadStart, ranges.payloadEnd)),
         flags: ranges.flags,
         messageExpiryInterval: ranges.messageExpiryInterval,
@@ -195,7 +208,7 @@ export class FakeShards implements Shards {
   /** Settles the oldest `count` publishes, optionally of one shard only. */
   settle(count = Number.POSITIVE_INFINITY, status = this.status, shardId = -1): void {
     let left = count;
-    for (let at = 0; at < this.#unsettled.length && left > 0; ) {
+    for (let at = 0; at < this.#unsettled.length && left > 0;) {
       const { publisher, token, shardId: of } = this.#unsettled[at]!;
       if (shardId >= 0 && of !== shardId) {
         at++;
@@ -241,7 +254,7 @@ export class FakeShards implements Shards {
 
   #pump(queueId: number): void {
     const messages = this.queue(queueId);
-    for (let at = 0; at < messages.length; ) {
+    for (let at = 0; at < messages.length;) {
       const message = messages[at]!;
       const attachment = this.#pick(queueId, message);
       if (attachment === undefined) {

@@ -23,7 +23,8 @@ describe('packet ids towards a client', () => {
         for (const [id, message] of used) {
           if (skip-- > 0) continue;
           const at = table.find(id);
-          if (table.messages[at] !== message || table.idOf(at) !== id) expect.fail(`id ${id} at step ${step}`);
+          if (table.messages[at] !== message || table.idOf(at) !== id)
+            expect.fail(`id ${id} at step ${step}`);
           table.free(at);
           used.delete(id);
           if (table.find(id) !== -1) expect.fail(`id ${id} is still there at step ${step}`);

@@ -6,7 +6,9 @@ import { randomFrom, seed } from '../harness/environment.js';
 
 function recording(firstToken = 0): { acks: PendingAcks; log: [number, number, number][] } {
   const log: [number, number, number][] = [];
-  const sink = { onAcknowledge: (kind: number, packetId: number, reason: number) => log.push([kind, packetId, reason]) };
+  const sink = {
+    onAcknowledge: (kind: number, packetId: number, reason: number) => log.push([kind, packetId, reason]),
+  };
   return { acks: new PendingAcks(sink, firstToken), log };
 }
 
