@@ -97,7 +97,13 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
     for (const definition of await pool.start()) catalogue.add(definition);
     const counters = new Counters(counterMemory, MAIN_BLOCK);
     const gateway = createGateway({
-      config,
+      // Sessions see the queue configuration that is in force, not the one of the start.
+      config: {
+        ...config,
+        get mq() {
+          return mqConfig.current;
+        },
+      },
       shards: pool,
       catalogue,
       router,

@@ -97,7 +97,10 @@ class TcpGateway implements Gateway, ConnectionHost {
     };
     this.coarseNowMs = clock.nowMs();
     shards.onHandedOut(() => this.turn.run());
-    this.#listener = new TcpListener((socket) => this.#accept(socket), options.sharesReadBuffer);
+    this.#listener = new TcpListener((socket) => this.#accept(socket), {
+      sharesBuffer: options.sharesReadBuffer ?? true,
+      onFault: (error) => logger.warn({ err: error }, 'a connection could not be accepted'),
+    });
   }
 
   get clientCount(): number {

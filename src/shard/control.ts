@@ -116,9 +116,12 @@ export class ShardControl {
   }
 
   async #delete(definition: QueueDefinition): Promise<undefined> {
-    const queue = this.#queue(definition);
-    this.#loop.remove(queue);
-    queue.purge();
+    // Repeated when an answer was lost: then the queue is gone already, and its records go again.
+    const queue = this.#loop.queues.get(definition.id);
+    if (queue !== undefined) {
+      this.#loop.remove(queue);
+      queue.purge();
+    }
     await this.#loop.commitNow((batch) => batch.dropQueue(definition.id));
     return undefined;
   }

@@ -141,6 +141,11 @@ export interface Shards {
   attach(shardId: number, queueId: number, consumer: Consumer): Attachment;
   /** Makes everything written in this event-loop turn visible to the workers. Called by the broker once per turn; also scheduled automatically. */
   flush(): void;
+  /**
+   * Calls `listener` whenever deliveries or settlements have been handed out, at the end of that reading: the gateway
+   * writes its sockets then, instead of one turn later.
+   */
+  onHandedOut(listener: () => void): void;
 
   // Control calls: rare, promises, by message port. They reject with OperationalError ERR_SHARD_DOWN or ERR_LOG_WRITE.
   createQueue(definition: QueueDefinition): Promise<void>;

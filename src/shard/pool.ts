@@ -99,6 +99,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
   #publisherCount = 0;
   #callCount = 0;
   #pollScheduled = false;
+  #onHandedOut: () => void = () => {};
   #isClosing = false;
   /** Time of the current turn, ms: one clock read per turn, not per message. */
   #nowMs = Date.now();
@@ -295,6 +296,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
       frames += drained.frames;
       if (drained.ring) this.#ring(shard);
     }
+    if (frames > 0) this.#onHandedOut();
     // What the deliveries led to (acks of QoS 0 consumers, rejects) leaves in this turn as well.
     this.flush();
     if (frames > 0) {
@@ -306,6 +308,10 @@ export class ShardPool implements Shards, ConsumerDirectory {
 
   flush(): void {
     for (const shard of this.#shards) if (shard.client.flush()) this.#ring(shard);
+  }
+
+  onHandedOut(listener: () => void): void {
+    this.#onHandedOut = listener;
   }
 
   #ring(shard: Shard): void {
@@ -423,5 +429,11 @@ export class ShardPool implements Shards, ConsumerDirectory {
 }
 
 function callError({ code, message }: { code: string; message: string }): Error {
-  return code === 'ERR_LOG_WRITE' ? new OperationalError(code, message) : new Error(message);
+  return isLogCode(code) ? new OperationalError(code, message) : new Error(message);
+}
+
+function isLogCode(
+  code: string,
+): code is 'ERR_LOG_WRITE' | 'ERR_LOG_READ' | 'ERR_LOG_CORRUPT' | 'ERR_LOG_SYNC' {
+  return ['ERR_LOG_WRITE', 'ERR_LOG_READ', 'ERR_LOG_CORRUPT', 'ERR_LOG_SYNC'].includes(code);
 }

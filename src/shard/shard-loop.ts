@@ -77,6 +77,7 @@ export class ShardLoop implements QueueHost {
   /** Queues with acks that are not in the log yet, and since when. */
   readonly #unwritten = new Set<Queue>();
   #unwrittenSinceMs = 0;
+  #syncsPending = 0;
   /** Settlements on their way to the main thread, and slots whose detach is to be confirmed. */
   readonly #settled = new Settlement();
   readonly #detached: number[] = [];
@@ -102,10 +103,10 @@ export class ShardLoop implements QueueHost {
   }
 
   /**
-   * One turn. Returns true when another turn should follow without waiting. The order inside is the contract in the
-   * file header.
+   * One turn: `busy` when another should follow at once, `idle` when frames are awaited, `stalled` when the main thread
+   * has to read on first. The order inside is the contract in the file header.
    */
-  turn(nowMs: number): boolean {
+  turn(nowMs: number): 'busy' | 'idle' | 'stalled' {
     const env = this.#env;
     const frameBytes = this.#frames.read(TURN_BYTES_MAX, nowMs);
     const stored = this.#frames.touched;
@@ -121,13 +122,23 @@ export class ShardLoop implements QueueHost {
     if (this.#out.publish()) env.ringDoorbell();
     // The ring was full: the main thread rings when it has read on. If it just did, go on at once.
     const stalled = !sent || more === 'outbox-full';
-    if (stalled && this.#out.requestRoom()) return true;
-    return frameBytes > 0 || more === 'again';
+    if (frameBytes > 0 || more === 'again' || (stalled && this.#out.requestRoom())) return 'busy';
+    return stalled ? 'stalled' : 'idle';
   }
 
   /** Nothing to do: declares the worker asleep. False when frames came meanwhile. */
   sleep(): boolean {
     return !this.#in.sleep();
+  }
+
+  /** Waits on the ring itself for at most `timeoutMs`; true when frames came. Nothing else runs meanwhile. */
+  doze(timeoutMs: number): boolean {
+    return this.#in.doze(timeoutMs);
+  }
+
+  /** True while the disk is awaited: its answer comes through the event loop. */
+  get isSyncing(): boolean {
+    return this.#syncsPending > 0;
   }
 
   wakeUp(): void {
@@ -180,7 +191,9 @@ export class ShardLoop implements QueueHost {
       this.#finish(pending);
       return;
     }
+    this.#syncsPending++;
     this.#env.log.sync((error) => {
+      this.#syncsPending--;
       if (error !== null) {
         this.#env.fail(error);
         return;

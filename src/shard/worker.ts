@@ -16,6 +16,8 @@ import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerD
 import { ShardLoop } from './shard-loop.js';
 
 const MAINTENANCE_MS = 1000;
+/** How long an idle worker blocks on its ring before it sleeps in the event loop: what a control call may wait. */
+const DOZE_MS = 1;
 
 /** The Piscina task. Resolves after a clean close. */
 export default async function runShard(data: WorkerData): Promise<void> {
@@ -43,6 +45,8 @@ class ShardWorker {
   #dueAtMs = Number.POSITIVE_INFINITY;
   #maintenance: NodeJS.Timeout | null = null;
   #servingRequests = false;
+  /** The last doze brought nothing: sleep next. */
+  #dozedOut = false;
 
   constructor(data: WorkerData, log: Log, resolve: () => void, reject: (error: unknown) => void) {
     this.#data = data;
@@ -112,13 +116,29 @@ class ShardWorker {
     });
   }
 
+  /** Works as long as there is work, dozes for a moment, then sleeps until something wakes it. */
   #turn(): void {
-    if (this.#loop.turn(Date.now()) || !this.#loop.sleep()) {
+    const end = this.#loop.turn(Date.now());
+    if (end === 'busy') {
+      this.#dozedOut = false;
       this.#scheduleTurn();
       return;
     }
+    const dueMs = this.#loop.nextDueMs();
+    if (end === 'idle' && !this.#dozedOut && !this.#loop.isSyncing) {
+      const dozeMs = Math.min(DOZE_MS, dueMs - Date.now());
+      // Once more through the event loop, in case control calls came meanwhile.
+      this.#dozedOut = dozeMs <= 0 || !this.#loop.doze(dozeMs);
+      this.#scheduleTurn();
+      return;
+    }
+    if (!this.#loop.sleep()) {
+      this.#scheduleTurn();
+      return;
+    }
+    this.#dozedOut = false;
     this.#state = 'asleep';
-    this.#armDueTimer(this.#loop.nextDueMs());
+    this.#armDueTimer(dueMs);
   }
 
   /** Makes sure that a turn happens at `dueMs`; an earlier timer that is already armed will do. */
