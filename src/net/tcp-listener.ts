@@ -19,16 +19,25 @@ export type ReadCallback = (chunk: Buffer, length: number) => void;
 /** Called for every accepted socket; returns who takes its bytes, or undefined when the socket was refused and destroyed. */
 export type AcceptCallback = (socket: Socket) => ReadCallback | undefined;
 
+/** What may differ. */
+export interface ListenerOptions {
+  /** False forces the fallback, for its test. */
+  readonly sharesBuffer?: boolean;
+  /** A connection could not be accepted; the listener goes on. */
+  readonly onFault?: (error: Error) => void;
+}
+
 /** See the file header. */
 export class TcpListener {
   readonly #server: Server;
   readonly #buffer: Buffer;
   readonly #accept: AcceptCallback;
+  readonly #onFault: (error: Error) => void;
   readonly #sharesBuffer: boolean;
 
-  /** `sharesBuffer` false forces the fallback, for its test. */
-  constructor(accept: AcceptCallback, sharesBuffer = true) {
+  constructor(accept: AcceptCallback, { sharesBuffer = true, onFault = () => {} }: ListenerOptions = {}) {
     this.#accept = accept;
+    this.#onFault = onFault;
     this.#sharesBuffer = sharesBuffer;
     this.#buffer = sharesBuffer ? Buffer.allocUnsafeSlow(readBytesMax) : Buffer.alloc(0);
     this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (accepted) =>
@@ -47,7 +56,7 @@ export class TcpListener {
       this.#server.listen({ host, port, backlog: 4096 }, () => {
         this.#server.removeAllListeners('error');
         // Faults of single accepts (out of file descriptors) must not end the listener.
-        this.#server.on('error', () => {});
+        this.#server.on('error', this.#onFault);
         resolve(this.#server.address() as AddressInfo);
       });
     });

@@ -149,7 +149,14 @@ export class Inbound implements Publisher, AckSink {
     }
 
     const route = router.lookupBytes(topic, topicFrom, topicTo, this.#route);
-    this.#route = route;
+    if (route !== this.#route) {
+      // A topic has at most one level more than bytes: most need no count, and only a new one is counted.
+      const { topicLevelsMax } = this.#gateway.config;
+      if (topicTo - topicFrom >= topicLevelsMax && levelsOf(topic, topicFrom, topicTo) > topicLevelsMax) {
+        return this.#refuse(qos, packetId, reasonCode.topicNameInvalid);
+      }
+      this.#route = route;
+    }
     const queues = route.queues;
     if (queues.length > 0) {
       const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
@@ -377,6 +384,12 @@ function refusalOf(topic: Buffer, start: number, end: number): number {
   if (startsWith(topic, start, end, sysPrefix)) return reasonCode.noMatchingSubscribers;
   if (startsWith(topic, start, end, sharePrefix)) return reasonCode.topicNameInvalid;
   return -1;
+}
+
+function levelsOf(topic: Buffer, start: number, end: number): number {
+  let levels = 1;
+  for (let i = start; i < end; i++) if (topic[i] === 0x2f) levels++;
+  return levels;
 }
 
 function startsWith(buffer: Buffer, start: number, end: number, prefix: Buffer): boolean {

@@ -2,8 +2,9 @@ import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 
 import { slotOf } from '../../src/telemetry/counter-layout.js';
+import { randomFrom, seed } from '../harness/environment.js';
 import { until } from '../harness/wait.js';
-import { connect, expectNothing, open, publishPacket, startGateway } from './test-gateway.js';
+import { connect, expectNothing, open, publish, publishPacket, startGateway } from './test-gateway.js';
 
 const connect5 = {
   cmd: 'connect',
@@ -181,7 +182,10 @@ describe('CONNECT and CONNACK', () => {
     const target = await startGateway({ clock: { nowMs: () => nowMs } });
     const client = await connect(target, 'a', { keepalive: 10 });
     const busy = await connect(target, 'b', { keepalive: 0 });
+    const witness = await connect(target, 'w', { keepalive: 1 });
     nowMs = 15_000;
+    // The clocks have been looked at, and the other one was in time.
+    expect((await witness.expect('disconnect')).reasonCode).toBe(0x8d);
     await expectNothing(client);
     nowMs = 31_000;
     expect((await client.expect('disconnect')).reasonCode).toBe(0x8d);
@@ -235,6 +239,36 @@ describe('faults of the peer', () => {
     expect(disconnect.reasonCode).toBe(0x81);
     await bad.expectClosed();
     await expectNothing(good);
+  });
+
+  test('random and damaged bytes end their connection at most, whatever they are [broker]', async () => {
+    console.log(`seed ${seed}`);
+    const random = randomFrom(seed);
+    const target = await startGateway({ env: { SLUICE_CONNECT_TIMEOUT_MS: '100' } });
+    target.addQueue('t/#');
+    const good = await connect(target, 'good');
+    const packets = [
+      '82 09 0001 00 0003 742f61 01',
+      '32 0a 0003 742f61 0001 00 7878',
+      '34 0a 0003 742f61 0002 00 7878',
+      '62 02 0002',
+      'a2 08 0001 00 0003 742f61',
+      '40 02 0001',
+      'c0 00',
+      'e0 00',
+    ].map((hex) => Buffer.from(hex.replaceAll(' ', ''), 'hex'));
+    for (let round = 0; round < 150; round++) {
+      const bad = round % 3 === 0 ? await open(target) : await connect(target, `bad${round % 7}`);
+      const parts = Array.from({ length: 8 }, () => packets[Math.floor(random() * packets.length)]!);
+      const bytes = Buffer.concat(parts);
+      for (let damage = 0; damage < 3; damage++) {
+        bytes[Math.floor(random() * bytes.length)] = Math.floor(random() * 256);
+      }
+      bad.send(bytes);
+      if (random() < 0.5) bad.destroy();
+    }
+    await expectNothing(good);
+    expect(await publish(good, 'nowhere', 'x')).toBe(0x10);
   });
 
   test('a packet above the Maximum Packet Size is answered with 0x95 [MQTT-3.2.2-15]', async () => {

@@ -232,6 +232,16 @@ describe('PUBLISH from client to client', () => {
     expect(target.shards.publishCount).toBe(0);
   });
 
+  test('a topic with more levels than allowed is refused with 0x90 [broker]', async () => {
+    const target = await startGateway({ env: { SLUICE_TOPIC_LEVELS_MAX: '3' } });
+    const client = await connect(target, 'a');
+    await subscribed(client, '#', { qos: 0 });
+    expect(await publish(client, 'a/b/c/d', 'x')).toBe(0x90);
+    expect(await publish(client, 'a/b/c/d', 'x')).toBe(0x90);
+    client.send(publishPacket('a/b/c', 'x', { qos: 0 }));
+    expect((await received(client)).topic).toBe('a/b/c');
+  });
+
   test('a publish that the permission hook denies is answered with 0x87 and goes nowhere [broker]', async () => {
     const target = await startGateway({ hooks: { mayPublish: (_, topicName) => topicName !== 'secret' } });
     const client = await connect(target, 'a');

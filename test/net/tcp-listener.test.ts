@@ -18,18 +18,21 @@ describe.each([
     const buffers = new Set<ArrayBufferLike>();
     let ended = 0;
     let closed = 0;
-    const listener = new TcpListener((socket) => {
-      socket.on('end', () => {
-        ended++;
-        socket.end('bye');
-      });
-      socket.on('close', () => closed++);
-      return (chunk, length) => {
-        chunks.push(chunk.toString('latin1', 0, length));
-        buffers.add(chunk.buffer);
-        socket.write('ok');
-      };
-    }, sharesBuffer);
+    const listener = new TcpListener(
+      (socket) => {
+        socket.on('end', () => {
+          ended++;
+          socket.end('bye');
+        });
+        socket.on('close', () => closed++);
+        return (chunk, length) => {
+          chunks.push(chunk.toString('latin1', 0, length));
+          buffers.add(chunk.buffer);
+          socket.write('ok');
+        };
+      },
+      { sharesBuffer },
+    );
     const { port } = await listener.listen('127.0.0.1', 0);
     scope.add(() => listener.close());
     const peers = [net.connect(port, '127.0.0.1'), net.connect(port, '127.0.0.1')];
@@ -51,13 +54,16 @@ describe.each([
     const scope = testScope();
     let got = 0;
     let socket: net.Socket | undefined;
-    const listener = new TcpListener((accepted) => {
-      socket = accepted;
-      return (_chunk, length) => {
-        got += length;
-        if (got === length) accepted.pause();
-      };
-    }, sharesBuffer);
+    const listener = new TcpListener(
+      (accepted) => {
+        socket = accepted;
+        return (_chunk, length) => {
+          got += length;
+          if (got === length) accepted.pause();
+        };
+      },
+      { sharesBuffer },
+    );
     const { port } = await listener.listen('127.0.0.1', 0);
     scope.add(() => listener.close());
     const peer = net.connect(port, '127.0.0.1');
