@@ -169,6 +169,8 @@ export class ShardClient {
 
   /** A new worker is ready behind `memory`: everyone is attached again. */
   up(memory: ShardMemory): void {
+    // What was taken while the worker was down belongs to no frame of the new ring.
+    if (this.#failNext) this.#failOutstanding();
     this.#incarnation++;
     this.#out = new RingWriter(memory.toWorker);
     this.#in = new RingReader(memory.toMain);
