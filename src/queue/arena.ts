@@ -107,6 +107,8 @@ export class Arena {
   }
 
   #allocatePages(count: number): number {
+    // An open page that holds nothing may be the one that parts two free neighbours.
+    if (this.#openPage >= 0 && this.#held[this.#openPage] === 0) this.#closeOpenPage();
     const page = this.#findPages(count);
     if (page < 0) return -1;
     for (let i = page; i < page + count; i++) {

@@ -15,7 +15,6 @@ import type { QueueHost } from './host.js';
 
 /** How much is read back from the log at once. */
 const READ_BACK_BYTES = 256 * 1024;
-const READ_BACK_BLOCKS = 1024;
 
 /** Whether there is a record under the cursor, and if not, why. */
 export type CursorState = 'ready' | 'caught-up' | 'memory-full';
@@ -36,6 +35,8 @@ export class Backlog {
   /** Position inside the head block: record index and byte offset of the record from the block's header. */
   #index = 0;
   #at = BLOCK_HEADER_BYTES;
+  /** Block whose memory is just being found: it must not be shed. */
+  #loading: Block | null = null;
 
   constructor(host: QueueHost, queueId: number) {
     this.#host = host;
@@ -51,6 +52,16 @@ export class Backlog {
 
   get hasGap(): boolean {
     return this.#gapStart < this.#gapEnd;
+  }
+
+  /** The first unread block that is known, loaded or not; undefined when there is only the gap, or nothing. */
+  get firstUnread(): Block | undefined {
+    return this.#blocks[this.#head];
+  }
+
+  /** True when no unread block is known but those of the gap. */
+  get isAtGap(): boolean {
+    return this.hasGap && this.firstUnread === undefined;
   }
 
   get gapStart(): number {
@@ -169,11 +180,25 @@ export class Backlog {
   }
 
   /**
-   * Gives back the memory of unread blocks behind the one under the cursor: they become part of the gap.
-   * Returns true when something was freed.
+   * Gives back the memory of unread blocks: they become part of the gap; one that the cursor is inside of, or that may
+   * not yet leave, is loaded again when its turn comes. So a queue that nobody reads holds no memory. True when something
+   * was freed.
    */
   shed(): boolean {
-    const from = this.#head + 1;
+    const freed = this.#shedTail();
+    let unloaded = false;
+    for (const block of this.unread()) {
+      // What is not committed may not be readable yet.
+      if (block.memoryAt < 0 || block.endOffset > this.#committedEnd) continue;
+      this.#release(block);
+      unloaded = true;
+    }
+    return freed || unloaded;
+  }
+
+  #shedTail(): boolean {
+    const head = this.#blocks[this.#head];
+    const from = this.#index === 0 && head !== this.#loading ? this.#head : this.#head + 1;
     const first = this.#blocks[from];
     // Uncommitted blocks may not be readable yet; they stay.
     if (first === undefined || (this.#blocks.at(-1) as Block).endOffset > this.#committedEnd) return false;
@@ -238,7 +263,10 @@ export class Backlog {
   #load(block: Block): boolean {
     const value = this.#host.readBlock(this.#queueId, block.firstOffset);
     assert(value !== undefined, 'a live block is in the log');
-    const memoryAt = this.#copyIn(value);
+    checkBlock(value);
+    this.#loading = block;
+    const memoryAt = this.#copyIn(value, true);
+    this.#loading = null;
     if (memoryAt < 0) return false;
     block.memoryAt = memoryAt;
     return true;
@@ -257,7 +285,7 @@ export class Backlog {
     const last = (stored.at(-1) as { firstOffset: number }).firstOffset;
     let from = first.firstOffset;
     while (from <= last) {
-      const page = this.#host.readSummaries(this.#queueId, from, READ_BACK_BLOCKS);
+      const page = this.#host.readSummaries(this.#queueId, from, stored.length);
       if (page.length === 0) break;
       for (const each of page) summaries.set(each.firstOffset, each.value);
       from = (page.at(-1) as { firstOffset: number }).firstOffset + 1;
@@ -272,7 +300,8 @@ export class Backlog {
         const summary = decodeSummary(summaryBytes);
         end = firstOffset + summary.recordCount;
         assert(checkBlock(value) === summary.recordCount, 'block and summary agree');
-        const memoryAt = this.#copyIn(value);
+        // Reclaiming may shed this queue's own blocks; only with none in memory is that harmless here.
+        const memoryAt = this.#copyIn(value, this.#blocks.length === this.#head);
         if (memoryAt < 0) return this.#blocks.length > this.#head;
         block = new Block(firstOffset, summary, memoryAt, value.byteLength);
       } catch (error) {
@@ -287,10 +316,10 @@ export class Backlog {
     return true;
   }
 
-  #copyIn(value: Uint8Array): number {
+  #copyIn(value: Uint8Array, mayReclaim: boolean): number {
     const arena = this.#host.arena;
     let memoryAt = arena.allocate(value.byteLength);
-    if (memoryAt < 0 && this.#host.reclaimMemory()) memoryAt = arena.allocate(value.byteLength);
+    if (memoryAt < 0 && mayReclaim && this.#host.reclaimMemory()) memoryAt = arena.allocate(value.byteLength);
     if (memoryAt >= 0) arena.bytes.set(value, memoryAt);
     return memoryAt;
   }

@@ -3,17 +3,28 @@
  *
  * Always true: messages in flight are left alone; what waits is dropped when its turn comes; what is unread goes here:
  * retention from the front (messages age in order of arrival), Message Expiry by a bounded walk over block summaries,
- * so that counts become right also for a backlog that lies on disk.
+ * so that counts become right also for a backlog that lies on disk. Nothing is read into block memory for it.
+ * Gives up: on disk retention ends whole blocks only; the rest of such a block ends when its turn comes.
  */
 import type { LogBatch } from '../log/log.js';
-import { BLOCK_HEADER_BYTES, RecordWord, checkBlock, decodeSummary } from '../log/record-format.js';
+import {
+  BLOCK_HEADER_BYTES,
+  RecordWord,
+  checkBlock,
+  decodeSummary,
+  type BlockSummary,
+} from '../log/record-format.js';
 import type { QueueHost } from './host.js';
 import { encodedSummary } from './ledger.js';
 import type { Queue } from './queue.js';
-import { isExpired } from './record.js';
+import { isExpired, keyInBytes } from './record.js';
 
 /** Records or blocks looked at per call. */
 const SLICE_MAX = 2048;
+/** When a block in the middle of being read that is not loaded now is looked at again. */
+const UNLOADED_RETRY_MS = 10_000;
+/** Blocks on disk whose retention is looked at per call. */
+const RETENTION_BLOCKS_MAX = 256;
 
 /** Where a walk over a queue's gap goes on, and what it has found so far. */
 export interface ExpiryWalk {
@@ -32,12 +43,14 @@ export function expireUnread(
   nowMs: number,
   walk: ExpiryWalk | null,
 ): ExpiryWalk | null {
-  if (walk === null) expireByRetention(queue, host, nowMs);
-  if (walk === null && nowMs < queue.expiryDueMs) return null;
-  const progress = walk ?? {
-    nextOffset: queue.backlog.gapStart,
-    earliestMs: expireInMemory(queue, host, nowMs),
-  };
+  let progress = walk;
+  if (progress === null) {
+    expireByRetention(queue, host, batch, nowMs);
+    if (nowMs < queue.expiryDueMs) return null;
+    // What is appended from now on lowers it again; what the walk finds is added at its end.
+    queue.expiryDueMs = Number.POSITIVE_INFINITY;
+    progress = { nextOffset: queue.backlog.gapStart, earliestMs: expireInMemory(queue, host, nowMs) };
+  }
   const { backlog } = queue;
   progress.nextOffset = Math.max(progress.nextOffset, backlog.gapStart);
   if (backlog.hasGap) {
@@ -49,8 +62,8 @@ export function expireUnread(
         progress.earliestMs = Math.min(progress.earliestMs, summary.expiresEarliestMs);
         continue;
       }
-      const liveCount = summary.recordCount - summary.ackedCount;
-      if (summary.expiresLatestMs <= nowMs) {
+      if (summary.expiresLatestMs <= nowMs && queue.lastValues === null) {
+        const liveCount = summary.recordCount - summary.ackedCount;
         queue.ledger.add(-liveCount, summary.ackedBytes - summary.recordBytes);
         queue.counters.expired += liveCount;
         batch.deleteBlock(queue.id, firstOffset);
@@ -58,30 +71,41 @@ export function expireUnread(
       }
       progress.earliestMs = Math.min(
         progress.earliestMs,
-        expireStored(queue, host, batch, firstOffset, summary, nowMs),
+        expireRecords(queue, host, batch, firstOffset, summary, nowMs),
       );
     }
     if (page.length === SLICE_MAX) return progress;
   }
-  queue.expiryDueMs = progress.earliestMs;
+  queue.expiryDueMs = Math.min(queue.expiryDueMs, progress.earliestMs);
   return null;
 }
 
-function expireByRetention(queue: Queue, host: QueueHost, nowMs: number): void {
+function expireByRetention(queue: Queue, host: QueueHost, batch: LogBatch, nowMs: number): void {
   const { backlog } = queue;
+  const retentionMs = queue.definition.dataRetentionPeriodMs;
+  if (retentionMs === Number.POSITIVE_INFINITY) return;
   for (let i = 0; i < SLICE_MAX; i++) {
-    // A backlog on disk is touched only for its oldest part; the slice bounds how much is read back.
-    if (backlog.seek() !== 'ready') return;
-    if (
-      !isExpired(
-        host.arena,
-        backlog.block.memoryAt + backlog.at,
-        nowMs,
-        queue.definition.dataRetentionPeriodMs,
-      )
-    )
-      return;
+    const block = backlog.firstUnread;
+    if (block === undefined) break;
+    // Not loaded: read only when all of it is over.
+    if (block.memoryAt < 0 && nowMs - block.summary.newestMs < retentionMs) return;
+    if (backlog.seek() !== 'ready') break;
+    if (!isExpired(host.arena, backlog.block.memoryAt + backlog.at, nowMs, retentionMs)) return;
     queue.expireUnderCursor();
+  }
+  if (!backlog.isAtGap) return;
+  for (const { firstOffset, value } of host.readSummaries(queue.id, backlog.gapStart, RETENTION_BLOCKS_MAX)) {
+    const summary = decodeSummary(value);
+    if (firstOffset >= backlog.committedEnd || nowMs - summary.newestMs < retentionMs) return;
+    if (queue.lastValues === null) {
+      const liveCount = summary.recordCount - summary.ackedCount;
+      queue.ledger.add(-liveCount, summary.ackedBytes - summary.recordBytes);
+      queue.counters.expired += liveCount;
+      batch.deleteBlock(queue.id, firstOffset);
+    } else {
+      expireRecords(queue, host, batch, firstOffset, summary, nowMs);
+    }
+    backlog.skipGap(firstOffset + summary.recordCount);
   }
 }
 
@@ -95,9 +119,13 @@ function expireInMemory(queue: Queue, host: QueueHost, nowMs: number): number {
     const fromIndex = first ? queue.backlog.index : 0;
     first = false;
     const { summary } = block;
-    if (block.deleted || block.memoryAt < 0) continue;
+    if (block.deleted) continue;
     if (summary.expiresEarliestMs > nowMs) {
       earliestMs = Math.min(earliestMs, summary.expiresEarliestMs);
+      continue;
+    }
+    if (block.memoryAt < 0) {
+      earliestMs = Math.min(earliestMs, nowMs + UNLOADED_RETRY_MS);
       continue;
     }
     let blockEarliestMs = Number.POSITIVE_INFINITY;
@@ -118,39 +146,47 @@ function expireInMemory(queue: Queue, host: QueueHost, nowMs: number): number {
   return earliestMs;
 }
 
-/** Expires records of one block on disk by rewriting its summary; returns the earliest expiry that is left in it. */
-function expireStored(
+/**
+ * Expires records of one block on disk by rewriting its summary; returns the earliest expiry that is left in it. A
+ * damaged block is left to whoever reads it in its turn.
+ */
+function expireRecords(
   queue: Queue,
   host: QueueHost,
   batch: LogBatch,
   firstOffset: number,
-  summary: ReturnType<typeof decodeSummary>,
+  summary: BlockSummary,
   nowMs: number,
 ): number {
   const value = host.readBlock(queue.id, firstOffset);
   if (value === undefined) return Number.POSITIVE_INFINITY;
-  checkBlock(value);
-  const view = new DataView(value.buffer, value.byteOffset, value.byteLength);
+  try {
+    checkBlock(value);
+  } catch (error) {
+    host.onCorruptBlock(queue.id, firstOffset, error);
+    return Number.POSITIVE_INFINITY;
+  }
+  const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
+  const retentionMs = queue.definition.dataRetentionPeriodMs;
   const bits = (summary.ackBits ??= new Uint32Array((summary.recordCount + 31) >>> 5));
   let earliestMs = Number.POSITIVE_INFINITY;
   let at = BLOCK_HEADER_BYTES;
   for (let index = 0; index < summary.recordCount; index++) {
-    const bytes = view.getUint32(at, true);
-    const interval = view.getUint32(at + RecordWord.messageExpiryInterval * 4, true);
+    const length = bytes.readUInt32LE(at);
+    const interval = bytes.readUInt32LE(at + RecordWord.messageExpiryInterval * 4);
+    const publishedMs = bytes.readDoubleLE(at + 32);
+    const expiresMs = interval === 0 ? Number.POSITIVE_INFINITY : publishedMs + interval * 1000;
     const isDone = (((bits[index >>> 5] as number) >>> (index & 31)) & 1) === 1;
-    if (interval !== 0 && !isDone) {
-      const expiresMs = view.getFloat64(at + 32, true) + interval * 1000;
-      if (expiresMs <= nowMs) {
-        bits[index >>> 5] = (bits[index >>> 5] as number) | (1 << (index & 31));
-        summary.ackedCount++;
-        summary.ackedBytes += bytes;
-        queue.ledger.add(-1, -bytes);
-        queue.counters.expired++;
-      } else {
-        earliestMs = Math.min(earliestMs, expiresMs);
-      }
+    if (!isDone && (expiresMs <= nowMs || nowMs - publishedMs >= retentionMs)) {
+      bits[index >>> 5] = (bits[index >>> 5] as number) | (1 << (index & 31));
+      summary.ackedCount++;
+      summary.ackedBytes += length;
+      const key = queue.lastValues === null ? '' : keyInBytes(bytes, at);
+      queue.expireStored(length, key, firstOffset + index, batch);
+    } else if (!isDone) {
+      earliestMs = Math.min(earliestMs, expiresMs);
     }
-    at += bytes;
+    at += length;
   }
   summary.expiresEarliestMs = earliestMs;
   if (summary.ackedCount === summary.recordCount) batch.deleteBlock(queue.id, firstOffset);

@@ -70,9 +70,14 @@ export class Ledger {
     block.memoryAt = -1;
   }
 
+  /** The queue is emptied: nothing is owed to the log any more, and memory that waited for it goes. */
   clear(): void {
     this.liveCount = 0;
     this.liveBytes = 0;
+    for (const block of this.#dirty) {
+      block.deleted = true;
+      this.releaseIfUnused(block);
+    }
     this.#dirty.length = 0;
   }
 }

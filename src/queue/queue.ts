@@ -19,6 +19,7 @@ import type { QueueDefinition } from './definition.js';
 import type { QueueHost } from './host.js';
 import { EntryFlag } from './in-flight.js';
 import type { KeyContext } from './key-expression/context.js';
+import { KeyEvaluationError } from './key-expression/error.js';
 import { compileKeyExpression, type KeyExpression } from './key-expression/key-expression.js';
 import { LastValueIndex } from './last-value-index.js';
 import { Ledger, encodedSummary } from './ledger.js';
@@ -33,6 +34,8 @@ const BLOCK_BYTES_MAX = 128 * 1024;
 const REFUSED_SCAN_MAX = 128;
 /** Messages that nobody may take now (own messages under No Local) which are set aside before the cursor stops. */
 const SET_ASIDE_MAX = 16_384;
+/** A record keeps the length of its key in 16 bits. */
+const KEY_BYTES_MAX = 65_535;
 /** EMQX's default of `stream_max_buffer_size`; a smaller value bounds the queue's total in flight. */
 const STREAM_BUFFER_DEFAULT = 2000;
 
@@ -66,12 +69,15 @@ export class Queue {
   readonly #host: QueueHost;
   #keyExpression: KeyExpression | null;
   readonly #redeliver = new SlotHeap();
-  /** Refused or set aside: others may have them now, anyone once they are due. In order of becoming so. */
+  /** Refused or set aside: others may have them now, anyone once they are due. */
   #refused: number[] = [];
+  #refusedDueMs = Number.POSITIVE_INFINITY;
   /** Last-value queues: entry and key of every message past the cursor that is not done. */
   readonly #taken = new Map<number, { readonly slot: number; readonly key: string }>();
-  /** Last-value queues: messages that are done and whose key is to be forgotten with the next flush. */
-  readonly #doneKeys: { readonly key: string; readonly offset: number }[] = [];
+  /** Last-value queues: keys whose message is done, to be forgotten with the next flush. */
+  readonly #doneKeys = new Map<string, Block>();
+  /** Last-value queues: bytes of messages that only the log will hold and that are not committed yet, by offset. */
+  readonly #uncommittedStored = new Map<number, number>();
 
   constructor(definition: QueueDefinition, host: QueueHost) {
     this.definition = definition;
@@ -136,8 +142,15 @@ export class Queue {
   appendKeyed(source: RecordSource, writer: BlockWriter, key: string, batch: LogBatch): void {
     const index = this.lastValues;
     assert(index !== null && this.runs.size === 1, 'a last-value queue appends one record at a time');
-    const previous = index.get(key);
-    if (previous !== undefined) this.#overwrite(previous, batch);
+    const done = this.#doneKeys.get(key);
+    if (done === undefined) {
+      const previous = index.get(key);
+      if (previous !== undefined) this.#overwrite(previous, batch);
+    } else {
+      // Its ack is not in the log yet: it goes with the new value, or a crash could bring the old one back.
+      this.#doneKeys.delete(key);
+      this.ledger.deleteBlock(done, batch);
+    }
     const offset = this.nextOffset;
     this.#appendBlock(source, writer, 0, 1, this.runs.bytes[0] as number, 1, batch);
     this.runs.clear();
@@ -147,7 +160,12 @@ export class Queue {
   /** Key of a message. Throws `KeyEvaluationError`. Last-value queues. */
   keyOf(context: KeyContext): string {
     assert(this.#keyExpression !== null, 'only last-value queues have keys');
-    return this.#keyExpression.evaluate(context);
+    const key = this.#keyExpression.evaluate(context);
+    if (key.length > KEY_BYTES_MAX / 3 && Buffer.byteLength(key) > KEY_BYTES_MAX) {
+      throw new KeyEvaluationError('limit', `the key is longer than ${KEY_BYTES_MAX} bytes`);
+    }
+    // Half a surrogate pair does not survive UTF-8, and the key must be the same when it is read back.
+    return /\p{Surrogate}/u.test(key) ? Buffer.from(key).toString() : key;
   }
 
   /** True when the queue is full, refuses overflow, and `key` would be one message more. Last-value queues. */
@@ -155,7 +173,7 @@ export class Queue {
     const { overflowPolicy, messagesMax, bytesMax } = this.definition;
     if (overflowPolicy !== 'reject_publish') return false;
     const isFull = this.ledger.liveCount >= messagesMax || this.ledger.liveBytes >= bytesMax;
-    return isFull && this.lastValues?.get(key) === undefined;
+    return isFull && (this.#doneKeys.has(key) || this.lastValues?.get(key) === undefined);
   }
 
   #appendBlock(
@@ -177,7 +195,10 @@ export class Queue {
     batch.putSummary(this.id, firstOffset, encodedSummary(summary));
     this.nextOffset = firstOffset + count;
     if (memoryAt >= 0) this.backlog.push(new Block(firstOffset, summary, memoryAt, total));
-    else this.backlog.pushStored(firstOffset, this.nextOffset);
+    else {
+      this.backlog.pushStored(firstOffset, this.nextOffset);
+      if (this.lastValues !== null) this.#uncommittedStored.set(firstOffset, bytes);
+    }
     this.ledger.add(count, bytes);
     this.counters.stored += count;
     if (summary.expiresEarliestMs < this.expiryDueMs) this.expiryDueMs = summary.expiresEarliestMs;
@@ -192,6 +213,7 @@ export class Queue {
       // Whatever the client answers, it is settled then; on disk it ends now.
       this.ledger.deleteBlock(blocks[taken.slot] as Block, batch);
       this.counters.overwritten++;
+      if (this.#host.inFlight.consumer[taken.slot] === -1) this.#endWaiting(taken.slot);
       return;
     }
     const unread = this.backlog.find(offset);
@@ -200,6 +222,14 @@ export class Queue {
       this.ledger.add(-1, -unread.liveBytes);
       this.ledger.deleteBlock(unread, batch);
       this.backlog.drop(unread);
+      this.counters.overwritten++;
+      return;
+    }
+    const uncommitted = this.#uncommittedStored.get(offset);
+    if (uncommitted !== undefined) {
+      this.#uncommittedStored.delete(offset);
+      this.ledger.add(-1, -uncommitted);
+      batch.deleteBlock(this.id, offset);
       this.counters.overwritten++;
       return;
     }
@@ -238,18 +268,22 @@ export class Queue {
   commit(endOffset: number): void {
     this.backlog.commit(endOffset);
     this.lastValues?.committed();
+    for (const offset of this.#uncommittedStored.keys()) {
+      if (offset >= endOffset) break;
+      this.#uncommittedStored.delete(offset);
+    }
   }
 
   /** True when acks wait for the next group commit. */
   get hasUnwrittenAcks(): boolean {
-    return this.ledger.isDirty || this.#doneKeys.length > 0;
+    return this.ledger.isDirty || this.#doneKeys.size > 0;
   }
 
   /** Puts acks into the batch: deletions of finished blocks, bitmaps of others, keys that are done. */
   flushAcks(batch: LogBatch): void {
     this.ledger.flush(batch);
-    for (const { key, offset } of this.#doneKeys) this.lastValues?.forget(key, offset, batch);
-    this.#doneKeys.length = 0;
+    for (const [key, { firstOffset }] of this.#doneKeys) this.lastValues?.forget(key, firstOffset, batch);
+    this.#doneKeys.clear();
   }
 
   // ── consumers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -267,19 +301,19 @@ export class Queue {
 
   /** The consumer has finished with an entry. */
   ack(slot: number, consumer: QueueConsumer): void {
+    if (this.#unassign(slot, consumer)) return;
     consumer.acked++;
     this.counters.acked++;
-    this.#unassign(slot, consumer);
     this.#settle(slot);
   }
 
   /** The consumer refuses an entry: another one gets it first, anyone after the queue's pause. */
   reject(slot: number, consumer: QueueConsumer, nowMs: number): void {
+    if (this.#unassign(slot, consumer)) return;
     consumer.rejected++;
     this.counters.rejected++;
-    this.#unassign(slot, consumer);
-    if (this.#dropIfSuperseded(slot)) return;
-    this.#setAside(slot, consumer.slot, nowMs);
+    if (this.#dropIfOver(slot)) return;
+    this.#setAside(slot, consumer.slot, nowMs + this.definition.redispatchIntervalMs);
   }
 
   /** The entry was not sent after all: ready again at once, not counted as an attempt. */
@@ -291,30 +325,52 @@ export class Queue {
 
   #giveBack(slot: number, consumer: QueueConsumer): void {
     const { inFlight } = this.#host;
-    this.#unassign(slot, consumer);
-    if (this.#dropIfSuperseded(slot)) return;
+    if (this.#unassign(slot, consumer) || this.#dropIfOver(slot)) return;
     inFlight.refusedBy[slot] = -1;
     this.#redeliver.push(inFlight.offsetOf(slot), slot);
   }
 
-  #setAside(slot: number, refusedBy: number, nowMs: number): void {
+  /** `dueMs`: when the consumer that refused may have it again; 0 when only others ever may. */
+  #setAside(slot: number, refusedBy: number, dueMs: number): void {
     const { inFlight } = this.#host;
     inFlight.refusedBy[slot] = refusedBy;
-    inFlight.dueMs[slot] = nowMs + this.definition.redispatchIntervalMs;
+    inFlight.dueMs[slot] = dueMs;
     this.#refused.push(slot);
+    if (dueMs > 0 && dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
   }
 
-  #unassign(slot: number, consumer: QueueConsumer): void {
+  /** Takes an entry from its consumer. True when its message was purged meanwhile: then it is freed as well. */
+  #unassign(slot: number, consumer: QueueConsumer): boolean {
     const { inFlight } = this.#host;
     consumer.listHead = inFlight.unassign(slot, consumer.listHead);
+    if (((inFlight.flags[slot] as number) & EntryFlag.void) !== 0) return this.#dropIfOver(slot);
     this.inFlightCount--;
     this.inFlightBytes -= inFlight.recordBytes[slot] as number;
+    return false;
   }
 
-  #dropIfSuperseded(slot: number): boolean {
-    if (((this.#host.inFlight.flags[slot] as number) & EntryFlag.superseded) === 0) return false;
-    this.#settle(slot);
+  /** Ends an entry that is with nobody and that nobody shall get: overwritten, or void. */
+  #dropIfOver(slot: number): boolean {
+    const { inFlight } = this.#host;
+    const flags = inFlight.flags[slot] as number;
+    if (flags === 0) return false;
+    if ((flags & EntryFlag.void) === 0) {
+      this.#settle(slot);
+    } else {
+      const block = inFlight.blocks[slot] as Block;
+      inFlight.free(slot);
+      this.ledger.releaseIfUnused(block);
+    }
     return true;
+  }
+
+  /** Settles an overwritten message that waits for a consumer; its entry is freed when its turn comes. */
+  #endWaiting(slot: number): void {
+    const { inFlight } = this.#host;
+    const block = inFlight.blocks[slot] as Block;
+    inFlight.flags[slot] = EntryFlag.void;
+    this.#taken.delete(block.firstOffset);
+    this.ledger.settle(block, inFlight.recordIndex[slot] as number, inFlight.recordBytes[slot] as number);
   }
 
   /** The entry's message is done for good. */
@@ -328,15 +384,17 @@ export class Queue {
     if (this.lastValues === null) return;
     const taken = this.#taken.get(block.firstOffset);
     this.#taken.delete(block.firstOffset);
-    if (taken !== undefined && !block.deleted)
-      this.#doneKeys.push({ key: taken.key, offset: block.firstOffset });
+    if (taken !== undefined && !block.deleted) this.#doneKeys.set(taken.key, block);
   }
 
   // ── dispatch ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Hands out at most `budget` messages. Returns why it stopped; `refusedDueMs` then tells when to look again. */
   dispatch(nowMs: number, budget: number): DispatchEnd {
+    // Found anew by the scan below. Whatever ends a dispatch before it wakes the queue by itself: an ack, a consumer, room.
+    this.#refusedDueMs = Number.POSITIVE_INFINITY;
     if (this.consumers.size === 0 || this.definition.paused) return 'no-consumer';
+    if (!this.consumers.hasCredit()) return 'window-full';
     let left = budget;
     for (; this.#redeliver.size > 0; left--) {
       const end = left > 0 ? this.#dispatchReturned(nowMs) : 'budget-used';
@@ -349,10 +407,15 @@ export class Queue {
     return this.#dispatchNew(nowMs, left);
   }
 
-  /** When a refused message may next go to anyone, ms; Infinity when there is none. */
+  /** When a refused message may next go to anyone, ms; Infinity when no time is waited for. */
   get refusedDueMs(): number {
-    const slot = this.#refused[0];
-    return slot === undefined ? Number.POSITIVE_INFINITY : (this.#host.inFlight.dueMs[slot] as number);
+    return this.#refusedDueMs;
+  }
+
+  /** Most messages with consumers at once. */
+  get #inFlightMax(): number {
+    const { streamMaxBufferSize } = this.definition;
+    return streamMaxBufferSize < STREAM_BUFFER_DEFAULT ? streamMaxBufferSize : Number.POSITIVE_INFINITY;
   }
 
   /** The loop that every message runs through once: from the cursor to a consumer with credit. */
@@ -360,9 +423,10 @@ export class Queue {
     const host = this.#host;
     const { arena, inFlight } = host;
     const { backlog, consumers } = this;
-    const { dispatchStrategy, dataRetentionPeriodMs, streamMaxBufferSize } = this.definition;
-    const inFlightMax =
-      streamMaxBufferSize < STREAM_BUFFER_DEFAULT ? streamMaxBufferSize : Number.POSITIVE_INFINITY;
+    const { dispatchStrategy, dataRetentionPeriodMs } = this.definition;
+    const inFlightMax = this.#inFlightMax;
+    // Entries of the table are shared by all queues: what waits here must not use them up.
+    if (this.#refused.length >= SET_ASIDE_MAX) return 'window-full';
     let left = budget;
     while (left > 0) {
       if (this.inFlightCount >= inFlightMax || !consumers.hasCredit()) return 'window-full';
@@ -374,6 +438,7 @@ export class Queue {
       const recordAt = block.memoryAt + at;
       if (isExpired(arena, recordAt, nowMs, dataRetentionPeriodMs)) {
         this.expireUnderCursor();
+        left--;
         continue;
       }
       const from = consumers.hasNoLocal ? clientIdOf(arena, recordAt) : undefined;
@@ -381,8 +446,9 @@ export class Queue {
       if (consumer === null) {
         // There is credit, so only No Local stands in the way: set it aside and let later messages pass.
         if (from === undefined || this.#refused.length >= SET_ASIDE_MAX) return 'window-full';
-        this.#setAside(this.#take(block, index, at, recordBytes, recordAt), -1, nowMs);
+        this.#setAside(this.#take(block, index, at, recordBytes, recordAt), -1, 0);
         backlog.advance();
+        left--;
         continue;
       }
       const slot = this.#take(block, index, at, recordBytes, recordAt);
@@ -428,6 +494,12 @@ export class Queue {
   #dispatchReturned(nowMs: number): DispatchEnd | undefined {
     const slot = this.#redeliver.peek();
     const end = this.#tryAgain(slot, -1, nowMs);
+    if (end === 'window-full' && this.inFlightCount < this.#inFlightMax && this.consumers.hasCredit()) {
+      // Only No Local stands in the way: later messages pass.
+      this.#redeliver.pop();
+      this.#setAside(slot, -1, 0);
+      return undefined;
+    }
     if (end === undefined) this.#redeliver.pop();
     return end;
   }
@@ -435,28 +507,34 @@ export class Queue {
   /** Tries refused messages on consumers other than the one that refused, or on anyone once they are due. */
   #dispatchRefused(nowMs: number): DispatchEnd | undefined {
     const { inFlight } = this.#host;
-    const scanned = Math.min(this.#refused.length, REFUSED_SCAN_MAX);
-    let kept = 0;
-    for (let i = 0; i < scanned; i++) {
-      const slot = this.#refused[i] as number;
-      const excluded = (inFlight.dueMs[slot] as number) <= nowMs ? -1 : (inFlight.refusedBy[slot] as number);
-      const end = this.#tryAgain(slot, excluded, nowMs);
-      if (end === undefined) continue;
-      this.#refused[kept++] = slot;
-      if (end !== 'window-full') {
-        this.#refused.splice(kept, i + 1 - kept);
-        return end;
-      }
+    // What is not taken goes behind the others, so that each has its turn.
+    const scanned = this.#refused.splice(0, REFUSED_SCAN_MAX);
+    if (this.#refused.length > 0) {
+      this.#refusedDueMs = nowMs + Math.max(1, this.definition.redispatchIntervalMs);
     }
-    this.#refused.splice(kept, scanned - kept);
-    return undefined;
+    let result: DispatchEnd | undefined;
+    for (const slot of scanned) {
+      if (result !== undefined || !this.consumers.hasCredit()) {
+        result ??= 'window-full';
+        this.#refused.push(slot);
+        continue;
+      }
+      const dueMs = inFlight.dueMs[slot] as number;
+      const end = this.#tryAgain(slot, dueMs <= nowMs ? -1 : (inFlight.refusedBy[slot] as number), nowMs);
+      if (end === undefined) continue;
+      this.#refused.push(slot);
+      if (end !== 'window-full') result = end;
+      else if (dueMs > nowMs && dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
+    }
+    return result;
   }
 
   /** Delivers an entry again, or drops it when its time is over. Undefined when it is dealt with. */
   #tryAgain(slot: number, excluded: number, nowMs: number): DispatchEnd | undefined {
     const host = this.#host;
     const { inFlight, arena } = host;
-    if (this.#dropIfSuperseded(slot)) return undefined;
+    if (this.#dropIfOver(slot)) return undefined;
+    if (this.inFlightCount >= this.#inFlightMax) return 'window-full';
     const block = inFlight.blocks[slot] as Block;
     if (!this.backlog.load(block)) return 'memory-full';
     const recordAt = block.memoryAt + (inFlight.recordAt[slot] as number);
@@ -475,6 +553,14 @@ export class Queue {
 
   // ── removal ────────────────────────────────────────────────────────────────────────────────────────────────────
 
+  /** A message that only the log holds has expired; its block is deleted by the caller. */
+  expireStored(bytes: number, key: string, offset: number, batch: LogBatch): void {
+    this.counters.expired++;
+    this.ledger.add(-1, -bytes);
+    this.#uncommittedStored.delete(offset);
+    this.lastValues?.forget(key, offset, batch);
+  }
+
   /** The record under the cursor has expired. */
   expireUnderCursor(): void {
     this.counters.expired++;
@@ -484,8 +570,7 @@ export class Queue {
   /** Record `index` of an unread block, `recordAt` in the arena, has expired before its turn came. */
   expireUnreadRecord(block: Block, index: number, recordBytes: number, recordAt: number): void {
     this.counters.expired++;
-    if (this.lastValues !== null)
-      this.#doneKeys.push({ key: keyOf(this.#host.arena, recordAt), offset: block.firstOffset });
+    if (this.lastValues !== null) this.#doneKeys.set(keyOf(this.#host.arena, recordAt), block);
     this.ledger.settle(block, index, recordBytes);
   }
 
@@ -509,10 +594,12 @@ export class Queue {
 
   /** The oldest message that nobody has goes; false when there is none that is committed and readable now. */
   evictOldest(): boolean {
-    const returned = this.#redeliver.pop();
-    if (returned >= 0) {
+    for (;;) {
+      const waiting = this.#redeliver.size > 0 ? this.#redeliver.pop() : (this.#refused.shift() ?? -1);
+      if (waiting < 0) break;
+      if (this.#dropIfOver(waiting)) continue;
       this.counters.evicted++;
-      this.#settle(returned);
+      this.#settle(waiting);
       return true;
     }
     if (this.backlog.seek() !== 'ready') return false;
@@ -524,9 +611,7 @@ export class Queue {
   #endUnderCursor(): void {
     const { backlog } = this;
     const { block, index, at, recordBytes } = backlog;
-    if (this.lastValues !== null) {
-      this.#doneKeys.push({ key: keyOf(this.#host.arena, block.memoryAt + at), offset: block.firstOffset });
-    }
+    if (this.lastValues !== null) this.#doneKeys.set(keyOf(this.#host.arena, block.memoryAt + at), block);
     backlog.advance();
     this.ledger.settle(block, index, recordBytes);
   }
@@ -539,25 +624,25 @@ export class Queue {
 
   /**
    * Ends every message, also those in flight. Returns how many there were. Deleting them from the log is the caller's;
-   * what clients still hold keeps counting against their windows until they answer.
+   * what clients still hold keeps its entry, void, and counts against their windows until they answer: were it freed, a
+   * late ack could hit a later message of the same entry once its generations have come round.
    */
   purge(): number {
     const count = this.ledger.liveCount;
     const { inFlight } = this.#host;
-    for (const slot of this.waitingSlots()) this.#abandon(slot);
+    for (const slot of this.waitingSlots()) this.#makeVoid(slot);
+    for (const slot of this.waitingSlots()) this.#dropIfOver(slot);
     this.#redeliver.clear();
     this.#refused = [];
+    this.#refusedDueMs = Number.POSITIVE_INFINITY;
     for (const consumer of this.consumers) {
-      while (consumer.listHead >= 0) {
-        const slot = consumer.listHead;
-        consumer.listHead = inFlight.unassign(slot, consumer.listHead);
-        this.#abandon(slot);
-      }
+      for (let slot = consumer.listHead; slot >= 0; slot = inFlight.nextOf(slot)) this.#makeVoid(slot);
     }
     this.inFlightCount = 0;
     this.inFlightBytes = 0;
     this.#taken.clear();
-    this.#doneKeys.length = 0;
+    this.#doneKeys.clear();
+    this.#uncommittedStored.clear();
     this.lastValues?.clear();
     this.backlog.clear(this.nextOffset);
     this.ledger.clear();
@@ -565,11 +650,9 @@ export class Queue {
     return count;
   }
 
-  #abandon(slot: number): void {
+  #makeVoid(slot: number): void {
     const { inFlight } = this.#host;
-    const block = inFlight.blocks[slot] as Block;
-    inFlight.free(slot);
-    block.deleted = true;
-    this.ledger.releaseIfUnused(block);
+    inFlight.flags[slot] = EntryFlag.void;
+    (inFlight.blocks[slot] as Block).deleted = true;
   }
 }

@@ -52,3 +52,9 @@ export function keyOf(memory: RecordMemory, at: number): string {
     (lengths & 0xffff);
   return memory.bytes.toString('utf8', start, start + (lengths >>> 16));
 }
+
+/** Key of a last-value record that starts at `at` of bytes read back from the log, whatever their alignment. */
+export function keyInBytes(bytes: Buffer, at: number): string {
+  const start = at + RECORD_HEADER_BYTES + bytes.readUInt32LE(at + 20) + bytes.readUInt16LE(at + 28);
+  return bytes.toString('utf8', start, start + bytes.readUInt16LE(at + 30));
+}
