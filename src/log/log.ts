@@ -38,7 +38,7 @@ export interface LogBatch {
   clear(): void;
 }
 
-/** A block as read back. `value` is owned by the caller from then on. */
+/** A block as read back. `value` is owned by the caller from then on and starts at a multiple of 8 in its buffer. */
 export interface StoredBlock {
   readonly firstOffset: number;
   readonly value: Uint8Array;
@@ -60,14 +60,18 @@ export interface Log {
   sync(done: (error: OperationalError | null) => void): void;
   /** Summaries of one queue with firstOffset >= `fromOffset`, ascending, at most `countMax`. */
   readSummaries(queueId: number, fromOffset: number, countMax: number): StoredBlock[];
-  /** Blocks with firstOffset >= `fromOffset`, ascending, at least one if there is any, stopping once `bytesMax` is reached. */
+  /** Blocks with firstOffset >= `fromOffset`, ascending, at least one if there is any, stopping once `bytesMax` is reached; a block counts its value and a key of 12 bytes. */
   readBlocks(queueId: number, fromOffset: number, bytesMax: number): StoredBlock[];
   /** Exactly that block, or undefined. */
   readBlock(queueId: number, firstOffset: number): Uint8Array | undefined;
   /** Offset stored by the newest `putKey`, or undefined. */
   readKey(queueId: number, key: Uint8Array): number | undefined;
   /** All keys of a queue, in byte order, starting after `afterKey` (undefined = from the first), at most `countMax`. For re-sharding and inspection. */
-  readKeys(queueId: number, afterKey: Uint8Array | undefined, countMax: number): { key: Uint8Array; offset: number }[];
+  readKeys(
+    queueId: number,
+    afterKey: Uint8Array | undefined,
+    countMax: number,
+  ): { key: Uint8Array; offset: number }[];
   /** Size of the store's files, bytes (0 for memory). May be a few seconds old. */
   diskBytes(): number;
   /** Idle-time housekeeping: give back space of deleted records. Called about once a second; must take < 20 ms of loop time per call. */
