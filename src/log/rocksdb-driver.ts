@@ -13,6 +13,8 @@ import * as path from 'node:path';
 import { assert, OperationalError } from '../base/error.js';
 import { lockDirectory } from './directory-lock.js';
 import type { ReleaseDirectory } from './directory-lock.js';
+import { measureRocksdb } from './rocksdb-size.js';
+import type { RocksSize } from './rocksdb-size.js';
 import { prepareDirectory } from './log-format.js';
 import type { Log, LogBatch, LogOptions, StoredBlock } from './log.js';
 import { loadRocksdb } from './rocksdb-binding.js';
@@ -58,8 +60,6 @@ const UPKEEP_INTERVAL_MS = 1000;
 const FILL_PAUSE_MS = 100;
 /** Flush and compaction threads: one of each; shards share the process-wide pools. */
 const BACKGROUND_THREADS = 2;
-
-const UNKNOWN_FILES: ReadonlyMap<string, number> = new Map();
 
 /** Opens or creates the database. Errors: ERR_LOG_OPEN, ERR_LOG_LOCKED, ERR_LOG_CORRUPT, ERR_LOG_VERSION. */
 export async function openRocksdbLog(options: LogOptions): Promise<Log> {
@@ -187,7 +187,7 @@ class RocksLog implements Log {
   /** Written since the last sync that `maintain` asked for. */
   #unsynced = false;
   #noted: WalPosition | undefined;
-  #size = { walBytes: 0, totalBytes: 0, sstBytes: UNKNOWN_FILES };
+  #size: RocksSize = { walBytes: 0, totalBytes: 0, sstBytes: new Map() };
   #upkeepAtMs = Number.NEGATIVE_INFINITY;
   #sizing: Promise<void> | null = null;
   #fillTimer: NodeJS.Timeout | null = null;
@@ -460,7 +460,7 @@ class RocksLog implements Log {
   }
 
   #startSizing(): void {
-    this.#sizing = measureDirectory(this.#directory, this.#size.sstBytes).then((size) => {
+    this.#sizing = measureRocksdb(this.#directory, this.#size.sstBytes).then((size) => {
       this.#size = size;
       this.#sizing = null;
     });
@@ -491,26 +491,4 @@ function storedBlocks(rows: readonly (Buffer | undefined)[]): StoredBlock[] {
     result.push({ firstOffset: readOffset(cell(rows, index), 4), value: cell(rows, index + 1) });
   }
   return result;
-}
-
-/** Sizes as the file system counts them. SST files never change, so each is asked for once. */
-async function measureDirectory(
-  directory: string,
-  known: ReadonlyMap<string, number>,
-): Promise<{ walBytes: number; totalBytes: number; sstBytes: ReadonlyMap<string, number> }> {
-  const sstBytes = new Map<string, number>();
-  let walBytes = 0;
-  let totalBytes = 0;
-  for (const name of await fs.promises.readdir(directory).catch(() => [])) {
-    let bytes = known.get(name);
-    if (bytes === undefined) {
-      const stat = await fs.promises.stat(path.join(directory, name)).catch(() => undefined);
-      if (stat === undefined) continue;
-      bytes = stat.blocks * 512;
-      if (name.endsWith('.log')) walBytes += stat.size;
-    }
-    if (name.endsWith('.sst')) sstBytes.set(name, bytes);
-    totalBytes += bytes;
-  }
-  return { walBytes, totalBytes, sstBytes };
 }
