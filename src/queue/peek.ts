@@ -41,7 +41,12 @@ export function peek(
       if (from <= afterOffset + 1 || firstOffset >= queue.backlog.committedEnd) continue;
       const block = host.readBlock(queue.id, firstOffset);
       if (block === undefined) continue;
-      checkBlock(block);
+      try {
+        checkBlock(block);
+      } catch (error) {
+        host.onCorruptBlock(queue.id, firstOffset, error);
+        continue;
+      }
       const bytes = Buffer.from(block.buffer, block.byteOffset, block.byteLength);
       let at = BLOCK_HEADER_BYTES;
       for (let index = 0; index < summary.recordCount; index++) {

@@ -34,7 +34,7 @@ import {
 } from './protocol.js';
 
 const ACKS_PER_FRAME_MAX = 4096;
-/** Room beside the record itself: frame header, queue ids of a usual publish, an `openPublisher` frame. */
+/** Room beside the record itself and the frame that opens its publisher: frame header, queue ids of a usual publish. */
 const PUBLISH_SLACK_BYTES = 4096;
 
 /** Memory that one incarnation of a worker shares with the main thread. */
@@ -108,6 +108,17 @@ class ShardAttachment implements Attachment {
 /** Mutable form of the delivery that is handed to consumers; one per client, reused. */
 type ReusedDelivery = { -readonly [K in keyof Delivery]: Delivery[K] };
 
+/** Token that continues a run that is to be settled; -1 where none can, because NO_TOKEN lies there. */
+function tokenAfter(token: number): number {
+  return token + 1 === NO_TOKEN ? -1 : token + 1;
+}
+
+/** Most bytes of the frame that opens a publisher; UTF-8 takes up to three bytes per UTF-16 unit. */
+function openPublisherBytes({ clientId, publisher }: OpenPublisher): number {
+  const { username, peername } = (publisher as Publisher).context;
+  return OPEN_PUBLISHER_HEADER_BYTES + clientId.length + 3 * ((username?.length ?? 0) + peername.length);
+}
+
 /** See the file header. */
 export class ShardClient {
   readonly shardId: number;
@@ -121,6 +132,8 @@ export class ShardClient {
   #arenaWords!: Uint32Array;
   #counts!: Int32Array;
   #publishFillMax = 0;
+  /** Room beside the records that a publish may need. */
+  #slackBytes = PUBLISH_SLACK_BYTES;
   readonly #outstanding = new Outstanding();
   /** The publish frame that may still grow: its start, its shape, and the token that would come next. */
   #openFrameAt = -1;
@@ -208,7 +221,14 @@ export class ShardClient {
   // ── publishing ─────────────────────────────────────────────────────────────────────────────────────────────────
 
   hasRoom(bytes: number): boolean {
-    return this.#state === 'down' || this.#out.hasRoom(bytes + PUBLISH_SLACK_BYTES, this.#publishFillMax);
+    if (this.#state === 'down') return true;
+    // What waits for room goes first, or a publish could overtake the frame that opens its publisher.
+    return this.#overflow.length === 0 && this.#out.hasRoom(bytes + this.#slackBytes, this.#publishFillMax);
+  }
+
+  /** This publisher may publish here: from now on `hasRoom` counts the frame that opens it. */
+  expect(handle: OpenPublisher): void {
+    this.#slackBytes = Math.max(this.#slackBytes, PUBLISH_SLACK_BYTES + openPublisherBytes(handle));
   }
 
   /** Calls `resume` when room may have come. */
@@ -312,7 +332,7 @@ export class ShardClient {
         out.words[(frameAt >> 2) + 3] = (out.words[(frameAt >> 2) + 3] as number) + 1;
         if (settle) {
           this.#outstanding.extendLast();
-          this.#openNextToken = (token + 1) >>> 0;
+          this.#openNextToken = tokenAfter(token);
         }
         return at;
       }
@@ -328,7 +348,7 @@ export class ShardClient {
     this.#openFrameAt = at;
     this.#openPublisher = handle;
     this.#openQueueIds = queueIds;
-    this.#openNextToken = settle ? (token + 1) >>> 0 : NO_TOKEN;
+    this.#openNextToken = settle ? tokenAfter(token) : NO_TOKEN;
     if (settle) this.#outstanding.push(handle, token, 1);
     return at + recordsAt;
   }
@@ -406,7 +426,7 @@ export class ShardClient {
   #freeSlot(slot: number): void {
     this.#attachments[slot] = undefined;
     this.#freeSlots.push(slot);
-    Atomics.store(this.#counts, slot, 0);
+    if (this.#incarnation > 0) Atomics.store(this.#counts, slot, 0);
   }
 
   ack(attachment: ShardAttachment, tag: number): void {

@@ -4,6 +4,7 @@
  * Always true: a change is in the log (and on disk, unless durability is `process`) before the caller hears of it;
  * calls run one after another, between turns of the loop.
  */
+import { OperationalError } from '../base/error.js';
 import type { LogBatch } from '../log/log.js';
 import { decodeSummary } from '../log/record-format.js';
 import type { ConsumerStats, QueueDefinition, QueueStats } from '../queue/definition.js';
@@ -20,12 +21,18 @@ export function encodeDefinition(definition: QueueDefinition): Uint8Array {
   return Buffer.from(text);
 }
 
-/** The inverse of `encodeDefinition`. Throws SyntaxError on foreign bytes. */
+/** The inverse of `encodeDefinition`. Throws SyntaxError on foreign bytes, ERR_LOG_VERSION on a newer format. */
 export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   const parsed = JSON.parse(text, (_key, value: unknown) =>
     value === 'infinity' ? Number.POSITIVE_INFINITY : value,
-  ) as { definition: QueueDefinition };
+  ) as { format: unknown; definition: QueueDefinition };
+  if (parsed.format !== 1) {
+    throw new OperationalError(
+      'ERR_LOG_VERSION',
+      `queue definition has format ${JSON.stringify(parsed.format)}`,
+    );
+  }
   return parsed.definition;
 }
 

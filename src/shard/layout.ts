@@ -1,11 +1,11 @@
 /**
  * Which shards the data directory was written with. Main thread, at start only.
  *
- *   <data>/layout.json      {"format":1,"shards":4}
+ *   <data>/layout.json      {"format":1,"shards":4}; 0 shards while queues are being placed anew
  *   <data>/shard-0 … shard-3
  *
- * Always true: `layout.json` is replaced atomically and only after every queue lies where the new number puts it, so a
- * crash in the middle of a re-sharding is repeated from the start and loses nothing.
+ * Always true: `layout.json` is replaced atomically, and names a number only while every queue lies where that number
+ * puts it. So a re-sharding that was cut off is begun again at the next start, whatever number that one asks for.
  */
 import {
   closeSync,
@@ -22,6 +22,9 @@ import { OperationalError } from '../base/error.js';
 
 const FORMAT = 1;
 
+/** Number of shards of a directory in which a re-sharding was begun and not finished. */
+export const BEING_PLACED = 0;
+
 /** Directory of one shard's log. */
 export function shardDirectory(dataDir: string, shardId: number): string {
   return join(dataDir, `shard-${shardId}`);
@@ -36,7 +39,7 @@ export function existingShards(dataDir: string): number[] {
     .toSorted((a, b) => a - b);
 }
 
-/** Number of shards of the last start, or undefined for a fresh directory. Throws ERR_LAYOUT. */
+/** Number of shards of the last start, BEING_PLACED, or undefined for a fresh directory. Throws ERR_LAYOUT. */
 export function readLayout(dataDir: string): number | undefined {
   try {
     mkdirSync(dataDir, { recursive: true });
@@ -63,7 +66,7 @@ export function readLayout(dataDir: string): number | undefined {
       `layout.json has format ${JSON.stringify(format)}, this version reads ${FORMAT}; nothing was changed`,
     );
   }
-  if (typeof shards !== 'number' || !Number.isInteger(shards) || shards < 1) {
+  if (typeof shards !== 'number' || !Number.isInteger(shards) || shards < BEING_PLACED) {
     throw new OperationalError('ERR_LAYOUT', 'layout.json names no number of shards; nothing was changed');
   }
   return shards;

@@ -16,7 +16,7 @@ import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '
 import { Counters, MAIN_BLOCK } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { OpenPublisher, ShardClient, type ShardMemory } from './client.js';
-import { readLayout, shardDirectory, writeLayout } from './layout.js';
+import { BEING_PLACED, existingShards, readLayout, shardDirectory, writeLayout } from './layout.js';
 import type {
   Attachment,
   Consumer,
@@ -99,7 +99,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
   #publisherCount = 0;
   #callCount = 0;
   #pollScheduled = false;
-  #onHandedOut: () => void = () => {};
+  #onHandedOut: (deliveries: number) => void = () => {};
   #isClosing = false;
   /** Time of the current turn, ms: one clock read per turn, not per message. */
   #nowMs = Date.now();
@@ -144,7 +144,9 @@ export class ShardPool implements Shards, ConsumerDirectory {
     const { dataDir, driver, shardCount } = this.#options;
     const before = readLayout(dataDir);
     if (before === shardCount) return;
-    if (before !== undefined) {
+    if (before !== undefined || existingShards(dataDir).length > 0) {
+      // Cut off from here on, the queues lie neither as before nor as wanted: the next start places them whatever it wants.
+      writeLayout(dataDir, BEING_PLACED);
       const filename = new URL('./reshard.js', import.meta.url).href;
       const moved = await this.#piscina.run({ dataDir, driver, shardCount }, { filename });
       this.#options.log('info', 'queues were placed anew', {
@@ -266,13 +268,14 @@ export class ShardPool implements Shards, ConsumerDirectory {
   async close(): Promise<void> {
     this.flush();
     this.#isClosing = true;
-    await Promise.all(
+    const ends = await Promise.allSettled(
       this.#shards.map(async (shard) => {
         if (shard.state === 'up') await this.#call(shard, { call: 'close' });
       }),
     );
     this.#poll();
     await this.#piscina.destroy();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   // ── rings ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -291,12 +294,14 @@ export class ShardPool implements Shards, ConsumerDirectory {
     this.#nowMs = Date.now();
     this.flush();
     let frames = 0;
+    let deliveries = 0;
     for (const shard of this.#shards) {
       const drained = shard.client.drain();
       frames += drained.frames;
+      deliveries += drained.deliveries;
       if (drained.ring) this.#ring(shard);
     }
-    if (frames > 0) this.#onHandedOut();
+    if (frames > 0) this.#onHandedOut(deliveries);
     // What the deliveries led to (acks of QoS 0 consumers, rejects) leaves in this turn as well.
     this.flush();
     if (frames > 0) {
@@ -310,7 +315,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
     for (const shard of this.#shards) if (shard.client.flush()) this.#ring(shard);
   }
 
-  onHandedOut(listener: () => void): void {
+  onHandedOut(listener: (deliveries: number) => void): void {
     this.#onHandedOut = listener;
   }
 
@@ -327,10 +332,12 @@ export class ShardPool implements Shards, ConsumerDirectory {
 
   openPublisher(publisher: Publisher): PublisherHandle {
     const slot = this.#freePublishers.pop() ?? this.#publisherCount++;
-    return new OpenPublisher(publisher, slot, this.shardCount, (handle) => {
+    const opened = new OpenPublisher(publisher, slot, this.shardCount, (handle) => {
       for (const { client } of this.#shards) client.closePublisher(handle);
       this.#freePublishers.push(slot);
     });
+    for (const { client } of this.#shards) client.expect(opened);
+    return opened;
   }
 
   hasRoom(shardId: number, bytes: number): boolean {

@@ -148,7 +148,10 @@ export class ShardLoop implements QueueHost {
   /** When a turn is needed although nothing arrives, ms; Infinity when never. */
   nextDueMs(): number {
     let dueMs = this.#unwritten.size > 0 ? this.#unwrittenSinceMs + ACK_DELAY_MS : Number.POSITIVE_INFINITY;
-    for (const queue of this.#waiting) dueMs = Math.min(dueMs, queue.refusedDueMs);
+    for (const queue of this.#waiting) {
+      // What is ready already waits for room, not for time.
+      if (!this.#ready.has(queue)) dueMs = Math.min(dueMs, queue.refusedDueMs);
+    }
     return dueMs;
   }
 

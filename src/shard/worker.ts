@@ -16,6 +16,10 @@ import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerD
 import { ShardLoop } from './shard-loop.js';
 
 const MAINTENANCE_MS = 1000;
+/** A longer timeout would overflow and fire at once. */
+const TIMER_MS_MAX = 2 ** 31 - 1;
+/** Turns that a close spends on what is still in the ring. */
+const CLOSE_TURNS_MAX = 64;
 /** How long an idle worker blocks on its ring before it sleeps in the event loop: what a control call may wait. */
 const DOZE_MS = 1;
 
@@ -152,7 +156,7 @@ class ShardWorker {
         this.#dueAtMs = Number.POSITIVE_INFINITY;
         this.#wake();
       },
-      Math.max(1, dueMs - Date.now()),
+      Math.min(TIMER_MS_MAX, Math.max(1, dueMs - Date.now())),
     );
   }
 
@@ -205,7 +209,7 @@ class ShardWorker {
     this.#state = 'closing';
     this.#stopTimers();
     try {
-      this.#loop.turn(Date.now());
+      for (let turn = 0; turn < CLOSE_TURNS_MAX && this.#loop.turn(Date.now()) === 'busy'; turn++);
       this.#loop.flush();
       // Settlements that wait for the disk are told before the end.
       await new Promise<void>((resolve, reject) =>

@@ -1,4 +1,4 @@
-import { MessageChannel, Worker } from 'node:worker_threads';
+import { MessageChannel, Worker, type MessagePort } from 'node:worker_threads';
 import { expect, test } from 'vitest';
 import { createRingMemory } from '../../src/base/ring.js';
 import { compiledUrl } from '../harness/compiled.js';
@@ -13,10 +13,7 @@ interface Report {
   readonly fault?: string;
 }
 
-function run(
-  workerData: Record<string, unknown>,
-  port: import('node:worker_threads').MessagePort,
-): Promise<Report> {
+function run(workerData: Record<string, unknown>, port: MessagePort): Promise<Report> {
   const worker = new Worker(new URL('./ring-thread.mjs', import.meta.url), {
     workerData: { ...workerData, port, frames: FRAMES, ringUrl: compiledUrl('base/ring.js') },
     transferList: [port],
@@ -24,7 +21,7 @@ function run(
   return new Promise((resolve, reject) => {
     worker.once('message', resolve);
     worker.once('error', reject);
-  }).finally(() => worker.terminate()) as Promise<Report>;
+  }).finally(() => void worker.terminate()) as Promise<Report>;
 }
 
 test.each([
