@@ -1,6 +1,8 @@
 /**
  * What a queue needs from the shard it lives in, as an interface, so that queues stay free of clock, timers and I/O.
  * Shard worker. `shard/shard-loop.ts` implements it; tests implement it over plain memory.
+ * Always true: calls return at once and none calls back into the queue, except that `reclaimMemory` may shed blocks of
+ * any queue. What `read…` returns belongs to the caller.
  */
 import type { StoredBlock } from '../log/log.js';
 import type { Arena } from './arena.js';

@@ -72,6 +72,8 @@ export class Queue {
   /** Refused or set aside: others may have them now, anyone once they are due. */
   #refused: number[] = [];
   #refusedDueMs = Number.POSITIVE_INFINITY;
+  /** How many of them have a due time; the others only wait for another consumer. */
+  #timedCount = 0;
   /** Last-value queues: entry and key of every message past the cursor that is not done. */
   readonly #taken = new Map<number, { readonly slot: number; readonly key: string }>();
   /** Last-value queues: keys whose message is done, to be forgotten with the next flush. */
@@ -336,7 +338,9 @@ export class Queue {
     inFlight.refusedBy[slot] = refusedBy;
     inFlight.dueMs[slot] = dueMs;
     this.#refused.push(slot);
-    if (dueMs > 0 && dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
+    if (dueMs === 0) return;
+    this.#timedCount++;
+    if (dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
   }
 
   /** Takes an entry from its consumer. True when its message was purged meanwhile: then it is freed as well. */
@@ -509,7 +513,7 @@ export class Queue {
     const { inFlight } = this.#host;
     // What is not taken goes behind the others, so that each has its turn.
     const scanned = this.#refused.splice(0, REFUSED_SCAN_MAX);
-    if (this.#refused.length > 0) {
+    if (this.#refused.length > 0 && this.#timedCount > 0) {
       this.#refusedDueMs = nowMs + Math.max(1, this.definition.redispatchIntervalMs);
     }
     let result: DispatchEnd | undefined;
@@ -521,7 +525,10 @@ export class Queue {
       }
       const dueMs = inFlight.dueMs[slot] as number;
       const end = this.#tryAgain(slot, dueMs <= nowMs ? -1 : (inFlight.refusedBy[slot] as number), nowMs);
-      if (end === undefined) continue;
+      if (end === undefined) {
+        if (dueMs > 0) this.#timedCount--;
+        continue;
+      }
       this.#refused.push(slot);
       if (end !== 'window-full') result = end;
       else if (dueMs > nowMs && dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
@@ -595,7 +602,7 @@ export class Queue {
   /** The oldest message that nobody has goes; false when there is none that is committed and readable now. */
   evictOldest(): boolean {
     for (;;) {
-      const waiting = this.#redeliver.size > 0 ? this.#redeliver.pop() : (this.#refused.shift() ?? -1);
+      const waiting = this.#redeliver.size > 0 ? this.#redeliver.pop() : this.#nextRefused();
       if (waiting < 0) break;
       if (this.#dropIfOver(waiting)) continue;
       this.counters.evicted++;
@@ -606,6 +613,13 @@ export class Queue {
     this.counters.evicted++;
     this.#endUnderCursor();
     return true;
+  }
+
+  /** Takes the first refused message off its list; -1 when there is none. */
+  #nextRefused(): number {
+    const slot = this.#refused.shift() ?? -1;
+    if (slot >= 0 && (this.#host.inFlight.dueMs[slot] as number) > 0) this.#timedCount--;
+    return slot;
   }
 
   #endUnderCursor(): void {
@@ -634,6 +648,7 @@ export class Queue {
     for (const slot of this.waitingSlots()) this.#dropIfOver(slot);
     this.#redeliver.clear();
     this.#refused = [];
+    this.#timedCount = 0;
     this.#refusedDueMs = Number.POSITIVE_INFINITY;
     for (const consumer of this.consumers) {
       for (let slot = consumer.listHead; slot >= 0; slot = inFlight.nextOf(slot)) this.#makeVoid(slot);

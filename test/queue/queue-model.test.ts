@@ -461,7 +461,7 @@ const base = {
   withNoLocal: false,
   pages: 3,
   payloadBytesMax: 200_000,
-  steps: 1500,
+  steps: 900,
 };
 
 const scenarios: Scenario[] = [
@@ -491,9 +491,9 @@ test.each(scenarios.map((scenario): [string, Scenario] => [scenario.name, scenar
     const run = new Run(scenario, seed, () => step);
     for (; step < scenario.steps; step++) run.step();
     run.drain();
-    expect(run.deliveries).toBeGreaterThan(300);
-    expect(run.restarts).toBeGreaterThan(3);
-    if (scenario.withExpiry) expect(run.expired).toBeGreaterThan(10);
+    expect(run.deliveries).toBeGreaterThan(100);
+    expect(run.restarts).toBeGreaterThan(1);
+    if (scenario.withExpiry) expect(run.expired).toBeGreaterThan(3);
     if (scenario.withLimits) expect(run.evicted).toBeGreaterThan(0);
   },
 );
