@@ -17,7 +17,7 @@ import {
 import type { QueueHost } from './host.js';
 import { encodedSummary } from './ledger.js';
 import type { Queue } from './queue.js';
-import { isExpired, keyInBytes } from './record.js';
+import { isExpired, keyInBytes, publishedAtMs } from './record.js';
 
 /** Records or blocks looked at per call. */
 const SLICE_MAX = 2048;
@@ -83,20 +83,32 @@ export function expireUnread(
 function expireByRetention(queue: Queue, host: QueueHost, batch: LogBatch, nowMs: number): void {
   const { backlog } = queue;
   const retentionMs = queue.definition.dataRetentionPeriodMs;
-  if (retentionMs === Number.POSITIVE_INFINITY) return;
+  // Messages age in order of arrival: until the oldest is due nothing has to be looked at, however many queues there are.
+  if (retentionMs === Number.POSITIVE_INFINITY || nowMs < queue.retentionDueMs) return;
   for (let i = 0; i < SLICE_MAX; i++) {
     const block = backlog.firstUnread;
     if (block === undefined) break;
     // Not loaded: read only when all of it is over.
-    if (block.memoryAt < 0 && nowMs - block.summary.newestMs < retentionMs) return;
+    if (block.memoryAt < 0 && nowMs - block.summary.newestMs < retentionMs) {
+      queue.retentionDueMs = block.summary.newestMs + retentionMs;
+      return;
+    }
     if (backlog.seek() !== 'ready') break;
-    if (!isExpired(host.arena, backlog.block.memoryAt + backlog.at, nowMs, retentionMs)) return;
+    const recordAt = backlog.block.memoryAt + backlog.at;
+    if (!isExpired(host.arena, recordAt, nowMs, retentionMs)) {
+      queue.retentionDueMs = publishedAtMs(host.arena, recordAt) + retentionMs;
+      return;
+    }
     queue.expireUnderCursor();
   }
   if (!backlog.isAtGap) return;
   for (const { firstOffset, value } of host.readSummaries(queue.id, backlog.gapStart, RETENTION_BLOCKS_MAX)) {
     const summary = decodeSummary(value);
-    if (firstOffset >= backlog.committedEnd || nowMs - summary.newestMs < retentionMs) return;
+    if (firstOffset >= backlog.committedEnd) return;
+    if (nowMs - summary.newestMs < retentionMs) {
+      queue.retentionDueMs = summary.newestMs + retentionMs;
+      return;
+    }
     if (queue.lastValues === null) {
       const liveCount = summary.recordCount - summary.ackedCount;
       queue.ledger.add(-liveCount, summary.ackedBytes - summary.recordBytes);

@@ -64,6 +64,8 @@ export class Queue {
   nextOffset = 0;
   /** Earliest moment at which a stored message may expire by its own interval. A lower bound. */
   expiryDueMs = Number.POSITIVE_INFINITY;
+  /** Earliest moment at which retention may end the oldest unread message. A lower bound. */
+  retentionDueMs = 0;
   /** What arrived in this turn; emptied by `appendRuns`. */
   readonly runs = new RunList();
   readonly #host: QueueHost;
@@ -102,6 +104,7 @@ export class Queue {
       this.#keyExpression = compileKeyExpression(definition.keyExpression);
     }
     this.definition = definition;
+    this.retentionDueMs = 0;
     this.consumers.setWindow(definition.localMaxInflight);
   }
 

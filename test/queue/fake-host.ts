@@ -140,6 +140,7 @@ export class FakeHost implements QueueHost {
   onDeliver: (delivery: FakeDelivery) => void = () => {};
   reclaims = 0;
   blocksRead = 0;
+  summariesRead = 0;
   readonly #source = memoryOf(SOURCE_BYTES);
   readonly #random: () => number;
   readonly #ringMax: number;
@@ -272,6 +273,7 @@ export class FakeHost implements QueueHost {
     return this.log.readBlock(queueId, firstOffset);
   }
   readSummaries(queueId: number, fromOffset: number, countMax: number): StoredBlock[] {
+    this.summariesRead++;
     return this.log.readSummaries(queueId, fromOffset, countMax);
   }
   readKey(queueId: number, key: Uint8Array): number | undefined {

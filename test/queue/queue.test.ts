@@ -495,7 +495,18 @@ describe('expiry', () => {
     expect(queue.ledger.liveCount).toBe(490);
     expect(host.blocksRead).toBe(0);
     expect(host.arena.freePages).toBe(16);
-    expect(drain(host, queue, host.attach(queue), 6050)[0]).toBe(510);
+    host.summariesRead = 0;
+    for (let nowMs = 6001; nowMs < 6100; nowMs++) sweep(host, queue, nowMs);
+    expect(host.summariesRead, 'until the next one is due nothing is looked at').toBe(0);
+    sweep(host, queue, 6100);
+    expect(queue.ledger.liveCount).toBe(480);
+    expect(drain(host, queue, host.attach(queue), 6150)[0]).toBe(520);
+    host.store(queue, [{ id: 2000, publishedMs: 7000 }]);
+    queue.update({ ...queue.definition, dataRetentionPeriodMs: 100 });
+    sweep(host, queue, 7099);
+    expect(queue.ledger.liveCount).toBe(1);
+    sweep(host, queue, 7100);
+    expect(queue.ledger.liveCount, 'a changed period holds at once').toBe(0);
   });
 
   test('a sweep in several steps forgets nothing that came meanwhile [broker]', () => {
