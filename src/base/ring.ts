@@ -176,6 +176,8 @@ export class RingReader {
   #head: number;
   #released: number;
   #tailSeen: number;
+  /** How far `nextAhead` has looked; at or past `#head`. */
+  #ahead: number;
 
   constructor(memory: SharedArrayBuffer) {
     this.sizeBytes = memory.byteLength - HEADER_BYTES;
@@ -187,6 +189,27 @@ export class RingReader {
     this.#head = Atomics.load(this.#header, HEAD);
     this.#released = this.#head;
     this.#tailSeen = this.#head;
+    this.#ahead = this.#head;
+  }
+
+  /**
+   * Byte offset of the next frame that neither `next` nor this has returned, or -1: a look at what is urgent behind
+   * what is not. The frame is still returned by `next`, unless `setType` marks it as dealt with.
+   */
+  nextAhead(): number {
+    if (((this.#ahead - this.#head) | 0) < 0) this.#ahead = this.#head;
+    const tail = Atomics.load(this.#header, TAIL);
+    while (this.#ahead !== tail) {
+      const start = this.#ahead & this.#mask;
+      this.#ahead = (this.#ahead + alignFrame(this.words[start >> 2] as number)) | 0;
+      if (this.words[(start >> 2) + 1] !== PADDING_TYPE) return start;
+    }
+    return -1;
+  }
+
+  /** Marks a frame that `nextAhead` returned; until `release` the memory is the reader's. */
+  setType(start: number, type: number): void {
+    this.words[(start >> 2) + 1] = type;
   }
 
   /**
@@ -228,17 +251,20 @@ export class RingReader {
     return true;
   }
 
+  /** True when there is a frame that `next` has not returned. */
+  get hasFrames(): boolean {
+    return Atomics.load(this.#header, TAIL) !== this.#head;
+  }
+
   /**
    * Blocks this thread until frames come, at most `timeoutMs` (fractions allowed); true when there are frames. Workers
-   * only: nothing else runs on the thread meanwhile. Waking a dozing reader is one futex call for the writer, a tenth
-   * of the cost of a doorbell (bench/doorbell.ts).
+   * only: nothing else runs on the thread meanwhile. Waking a dozing reader costs the writer one futex call.
    */
   doze(timeoutMs: number): boolean {
     Atomics.store(this.#header, ASLEEP, DOZING);
-    if (Atomics.load(this.#header, TAIL) === this.#head)
-      Atomics.wait(this.#header, ASLEEP, DOZING, timeoutMs);
+    if (!this.hasFrames) Atomics.wait(this.#header, ASLEEP, DOZING, timeoutMs);
     Atomics.store(this.#header, ASLEEP, AWAKE);
-    return Atomics.load(this.#header, TAIL) !== this.#head;
+    return this.hasFrames;
   }
 
   /** Withdraws `sleep` after a wake-up for another reason. */

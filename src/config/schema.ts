@@ -111,13 +111,13 @@ const storage = {
   queueCacheBytes: bytes('SLUICE_QUEUE_CACHE_BYTES', {
     fallback: 16 * MB,
     min: 64 * KB,
-    max: 4 * GB,
+    max: GB,
     help: 'Recent messages that a queue keeps in memory; an older backlog is read back as it is consumed.',
   }),
   queuesCacheBytes: bytes('SLUICE_QUEUES_CACHE_BYTES', {
     fallback: 64 * MB,
     min: MB,
-    max: 64 * GB,
+    max: GB,
     help: 'The same for all queues of a shard together.',
   }),
 };
@@ -145,7 +145,7 @@ const mqtt = {
   maximumPacketSize: bytes('SLUICE_MAX_PACKET_SIZE', {
     fallback: MB,
     min: KB,
-    max: 256 * MB,
+    max: 64 * MB,
     help: 'Largest packet accepted, announced as Maximum Packet Size.',
   }),
   receiveMaximum: integer('SLUICE_RECEIVE_MAXIMUM', {
@@ -243,7 +243,7 @@ const mq = {
     alias: 'EMQX_MQ__MAX_QUEUE_COUNT',
     fallback: 100,
     min: 1,
-    max: 10_000_000,
+    max: 65_535,
     help: 'Queues that may exist; lowering it deletes none.',
   }),
   gcIntervalMs: duration('SLUICE_MQ_GC_INTERVAL', {
@@ -251,7 +251,7 @@ const mq = {
     fallback: 3_600_000,
     min: 100,
     max: 365 * dayMs,
-    help: 'Time between two sweeps for messages past their retention.',
+    help: 'Accepted and returned for compatibility; messages past their retention are swept every second.',
   }),
   regularQueueRetentionPeriodMs: duration('SLUICE_MQ_REGULAR_QUEUE_RETENTION_PERIOD', {
     alias: 'EMQX_MQ__REGULAR_QUEUE_RETENTION_PERIOD',

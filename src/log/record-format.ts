@@ -5,13 +5,14 @@
  * whole (ring → block → log) and its header is read as words. All numbers are little-endian: the format stays on one
  * machine, and word views need the machine's order; a big-endian machine is refused at start.
  *
- *  record      0 u32 length (whole record)          4 u8 flags · u8 0 · u16 topic length
+ *  record      0 u32 length (whole record)          4 u8 flags · u8 body padding · u16 topic length
  *              8 u32 properties start                12 u32 properties length
  *             16 u32 payload start                   20 u32 body length (= payload end)
  *             24 u32 message expiry interval, s      28 u16 client id length · u16 key length
- *             32 f64 time of publish, ms             40 body | client id | key | padding
+ *             32 f64 time of publish, ms             40 body padding | body | client id | key | padding
  *  The body is the packet's own range from topic to payload end where possible (one copy); what lies between topic,
  *  properties and payload (packet id, property length) is noise. Starts are relative to the body; topic starts at 0.
+ *  Body padding (0 to 7) puts the body where the packet lay modulo 8: copies between equally aligned places go by words.
  *
  *  block       0 u32 magic + version   4 u32 crc32 of bytes 8…   8 u32 record count   12 u32 bytes   16 records
  *
@@ -22,8 +23,11 @@
 import { crc32 } from 'node:zlib';
 import { OperationalError } from '../base/error.js';
 
+/** Before a record's body padding. */
 export const RECORD_HEADER_BYTES = 40;
+/** Before the first record of a block. */
 export const BLOCK_HEADER_BYTES = 16;
+/** Before the ack bitmap of a summary. */
 export const SUMMARY_HEADER_BYTES = 40;
 
 /** "SB" and format version 1. A block with another version is not read. */
@@ -43,6 +47,11 @@ export const RecordWord = {
 
 /** Bits of a record's flags. */
 export const MessageFlagBit = { qosMask: 0b11, retain: 0b100 } as const;
+
+/** Where the body of the record at byte offset `at` begins. */
+export function bodyStart(words: Uint32Array, at: number): number {
+  return at + RECORD_HEADER_BYTES + (((words[(at >> 2) + 1] as number) >>> 8) & 0xff);
+}
 
 /** Length of a record with these parts, padded to 8. */
 export function recordBytes(bodyBytes: number, clientIdBytes: number, keyBytes: number): number {

@@ -4,7 +4,7 @@
  *
  * Always true: it holds `bytes[start, end)` and grows with what has come, by doubling, never by what a header
  * claims: ten thousand connections that announce the largest packet and send one byte cost little. A large
- * buffer is given back as soon as it is empty. Gives up: a bound of its own; a reader that pauses when it is
+ * buffer is given back, to the pool it came from, as soon as it is empty. Gives up: a bound of its own; a reader that pauses when it is
  * told to adds one chunk at most.
  */
 
@@ -14,11 +14,25 @@ const bytesMin = 256;
 const bytesKeptMax = 4096;
 const noBytes = Buffer.alloc(0);
 
+/** Where large buffers come from and go back to. */
+export interface BufferPool {
+  /** A buffer of at least `bytesMin`. */
+  take(bytesMin: number): Buffer;
+  give(buffer: Buffer): void;
+}
+
+const heap: BufferPool = { take: (bytes) => Buffer.allocUnsafeSlow(bytes), give: () => {} };
+
 /** See the file header. */
 export class CarryOver {
   bytes: Buffer = noBytes;
   start = 0;
   end = 0;
+  readonly #pool: BufferPool;
+
+  constructor(pool: BufferPool = heap) {
+    this.#pool = pool;
+  }
 
   get length(): number {
     return this.end - this.start;
@@ -38,14 +52,20 @@ export class CarryOver {
     if (this.start !== this.end) return;
     this.start = 0;
     this.end = 0;
-    if (this.bytes.length > bytesKeptMax) this.bytes = noBytes;
+    if (this.bytes.length > bytesKeptMax) this.#replace(noBytes);
   }
 
-  /** Gives everything back. A loop that reads from `bytes` keeps its own reference. */
+  /** Forgets everything. A loop that reads from `bytes` keeps its own reference, so the pool does not get it. */
   clear(): void {
     this.bytes = noBytes;
     this.start = 0;
     this.end = 0;
+  }
+
+  #replace(bytes: Buffer): void {
+    const before = this.bytes;
+    this.bytes = bytes;
+    if (before.length > bytesKeptMax) this.#pool.give(before);
   }
 
   #makeRoom(added: number, sizeMax: number): void {
@@ -54,9 +74,10 @@ export class CarryOver {
       this.bytes.copyWithin(0, this.start, this.end);
     } else {
       // Not from the pool: one idle partial packet would keep a whole pool slab alive.
-      const larger = Buffer.allocUnsafeSlow(Math.max(held + added, Math.min(2 * held, sizeMax), bytesMin));
+      const size = Math.max(held + added, Math.min(2 * held, sizeMax), bytesMin);
+      const larger = size > bytesKeptMax ? this.#pool.take(size) : Buffer.allocUnsafeSlow(size);
       this.bytes.copy(larger, 0, this.start, this.end);
-      this.bytes = larger;
+      this.#replace(larger);
     }
     this.start = 0;
     this.end = held;

@@ -10,7 +10,7 @@
  * Source: MQTT 5.0 chapters 2 and 3, 3.1.1, 3.1.
  */
 import { assert, ProtocolError } from '../base/error.js';
-import { CarryOver } from './carry-over.js';
+import { CarryOver, type BufferPool } from './carry-over.js';
 import { connectLevel, parseControlFrame } from './control-frame.js';
 import type { ControlPacket } from './control-frame.js';
 import {
@@ -84,6 +84,8 @@ export interface DecoderOptions {
   readonly connectBytesMax?: number;
   /** Largest Topic Alias that is accepted; default 0, none. */
   readonly topicAliasMaximum?: number;
+  /** Where buffers for what a pause keeps back come from; default: the heap. */
+  readonly pool?: BufferPool;
   /** Packets delivered by one `write` or `resume`; default 512. */
   readonly packetsPerSliceMax?: number;
 }
@@ -107,11 +109,12 @@ export class Decoder {
   private frameBytesMax: number;
   private packetsLeft = 0;
   /** Undelivered bytes; in state `ready` they are one incomplete packet. */
-  private readonly carry = new CarryOver();
+  private readonly carry: CarryOver;
   private levelSeen: ProtocolVersion | 0 = 0;
 
   constructor(sink: PacketSink, options: DecoderOptions) {
     this.sink = sink;
+    this.carry = new CarryOver(options.pool);
     this.role = options.role ?? 'server';
     this.maximumPacketSize = options.maximumPacketSize;
     this.topicAliasMaximum = options.topicAliasMaximum ?? 0;

@@ -26,7 +26,7 @@ export class BlockPool {
   }
 
   /** A block of at least `bytesMin`, and of class `classMin` or larger when it is pooled. Contents are arbitrary. */
-  take(bytesMin: number, classMin: number): Buffer {
+  take(bytesMin: number, classMin = 0): Buffer {
     for (let index = classMin; index < blockClasses.length; index++) {
       const size = blockClasses[index]!;
       if (size < bytesMin) continue;

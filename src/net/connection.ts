@@ -75,6 +75,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
       maximumPacketSize: context.config.maximumPacketSize,
       topicAliasMaximum: context.config.topicAliasMaximum,
       packetsPerSliceMax,
+      pool: host.pool,
     });
     socket.on('end', () => this.#peerEnded());
     socket.on('error', (error) =>
@@ -111,6 +112,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
     // Bytes of an unfinished packet are no sign of life [MQTT-3.1.2-22].
     if (this.#decoder.carriedBytes !== carried + length) this.#lastPacketAtMs = this.#host.coarseNowMs;
     if (state !== 'ready' || this.outbox.bytesWaiting > this.outbox.bytesMax) this.#afterDecoding(state);
+    this.#host.context.shards.pump();
   }
 
   setVersion(version: ProtocolVersion): void {

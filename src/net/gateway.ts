@@ -94,9 +94,14 @@ class TcpGateway implements Gateway, ConnectionHost {
       registry: this.sessions,
       waiters: new QueueWaiters(catalogue),
       live: new LiveMessage(),
+      pace: this.turn,
     };
     this.coarseNowMs = clock.nowMs();
-    shards.onHandedOut(() => this.turn.run());
+    shards.onHandedOut((deliveries, isTurnOver) => {
+      if (deliveries > 0) this.turn.noteDeliveries();
+      if (isTurnOver) this.turn.flush();
+      else this.turn.flushFull();
+    });
     this.#listener = new TcpListener((socket) => this.#accept(socket), {
       sharesBuffer: options.sharesReadBuffer ?? true,
       onFault: (error) => logger.warn({ err: error }, 'a connection could not be accepted'),

@@ -9,7 +9,7 @@
  * Memory is bounded by the arena; ten million waiting messages are a gap of two numbers.
  */
 import { assert } from '../base/error.js';
-import { BLOCK_HEADER_BYTES, RecordWord, checkBlock, decodeSummary } from '../log/record-format.js';
+import { BLOCK_HEADER_BYTES, checkBlock, decodeSummary } from '../log/record-format.js';
 import { Block } from './block.js';
 import type { QueueHost } from './host.js';
 
@@ -323,11 +323,4 @@ export class Backlog {
     if (memoryAt >= 0) arena.bytes.set(value, memoryAt);
     return memoryAt;
   }
-}
-
-/** Byte offset (from the block's header) of record `index`, by walking. For peeks and expiry sweeps. */
-export function recordAtIndex(words: Uint32Array, blockAt: number, index: number): number {
-  let at = BLOCK_HEADER_BYTES;
-  for (let i = 0; i < index; i++) at += words[((blockAt + at) >> 2) + RecordWord.length] as number;
-  return at;
 }

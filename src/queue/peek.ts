@@ -73,7 +73,7 @@ function decodeRecord(
   nowMs: number,
 ): PeekedMessage | undefined {
   const flags = bytes.readUInt8(at + 4);
-  const body = at + RECORD_HEADER_BYTES;
+  const body = at + RECORD_HEADER_BYTES + bytes.readUInt8(at + 5);
   const propertiesStart = bytes.readUInt32LE(at + 8);
   const propertiesLength = bytes.readUInt32LE(at + 12);
   const payloadStart = bytes.readUInt32LE(at + 16);

@@ -1,9 +1,10 @@
 /**
- * A record in memory as key expressions see it. Shard worker. One reused object per shard.
+ * A record in memory as key expressions see it. Shard worker. One reused object per shard, aimed at one record
+ * after another.
  *
  * Always true: nothing is decoded before an expression asks for it; views are valid during one evaluation.
  */
-import { MessageFlagBit, RECORD_HEADER_BYTES, RecordWord } from '../log/record-format.js';
+import { MessageFlagBit, RecordWord, bodyStart } from '../log/record-format.js';
 import type { KeyContext } from './key-expression/context.js';
 import { publishedAtMs, type RecordMemory } from './record.js';
 
@@ -66,7 +67,7 @@ export class RecordKeyContext implements KeyContext {
     return (this.#word(RecordWord.flagsAndTopicLength) & MessageFlagBit.retain) !== 0;
   }
   get topic(): string {
-    const start = this.#at + RECORD_HEADER_BYTES;
+    const start = this.#body;
     return this.#bytes.toString('utf8', start, start + (this.#word(RecordWord.flagsAndTopicLength) >>> 16));
   }
   get payload(): Uint8Array {
@@ -86,6 +87,9 @@ export class RecordKeyContext implements KeyContext {
     return this.#random();
   }
 
+  get #body(): number {
+    return bodyStart((this.#memory as RecordMemory).words, this.#at);
+  }
   get #bytes(): Buffer {
     return (this.#memory as RecordMemory).bytes;
   }
@@ -93,7 +97,7 @@ export class RecordKeyContext implements KeyContext {
     return (this.#memory as RecordMemory).words[(this.#at >> 2) + index] as number;
   }
   #view(from: number, to: number): Uint8Array {
-    const start = this.#at + RECORD_HEADER_BYTES;
+    const start = this.#body;
     return this.#bytes.subarray(start + from, start + to);
   }
 }

@@ -4,7 +4,7 @@
  * Always true: `at` is the record's 8-aligned byte offset in the memory behind `words`, `f64` and `bytes`.
  * Layout: log/record-format.ts.
  */
-import { RECORD_HEADER_BYTES, RecordWord } from '../log/record-format.js';
+import { RECORD_HEADER_BYTES, RecordWord, bodyStart } from '../log/record-format.js';
 
 /** Memory seen three ways. */
 export interface RecordMemory {
@@ -35,7 +35,7 @@ export function remainingExpiry(memory: RecordMemory, at: number, nowMs: number)
 
 /** Client id of the publisher, as a view. */
 export function clientIdOf(memory: RecordMemory, at: number): Buffer {
-  const start = at + RECORD_HEADER_BYTES + (memory.words[(at >> 2) + RecordWord.bodyLength] as number);
+  const start = bodyStart(memory.words, at) + (memory.words[(at >> 2) + RecordWord.bodyLength] as number);
   return memory.bytes.subarray(
     start,
     start + ((memory.words[(at >> 2) + RecordWord.tailLengths] as number) & 0xffff),
@@ -46,8 +46,7 @@ export function clientIdOf(memory: RecordMemory, at: number): Buffer {
 export function keyOf(memory: RecordMemory, at: number): string {
   const lengths = memory.words[(at >> 2) + RecordWord.tailLengths] as number;
   const start =
-    at +
-    RECORD_HEADER_BYTES +
+    bodyStart(memory.words, at) +
     (memory.words[(at >> 2) + RecordWord.bodyLength] as number) +
     (lengths & 0xffff);
   return memory.bytes.toString('utf8', start, start + (lengths >>> 16));
@@ -55,6 +54,7 @@ export function keyOf(memory: RecordMemory, at: number): string {
 
 /** Key of a last-value record that starts at `at` of bytes read back from the log, whatever their alignment. */
 export function keyInBytes(bytes: Buffer, at: number): string {
-  const start = at + RECORD_HEADER_BYTES + bytes.readUInt32LE(at + 20) + bytes.readUInt16LE(at + 28);
+  const body = at + RECORD_HEADER_BYTES + bytes.readUInt8(at + 5);
+  const start = body + bytes.readUInt32LE(at + 20) + bytes.readUInt16LE(at + 28);
   return bytes.toString('utf8', start, start + bytes.readUInt16LE(at + 30));
 }

@@ -10,6 +10,7 @@ import { impliedQueueName, type QueueSubscription } from './queue-subscription.j
 
 /** What happened to a queue. */
 export type QueueChange = 'added' | 'replaced' | 'removed';
+/** Hears of a change after it has happened. */
 export type QueueWatcher = (change: QueueChange, definition: QueueDefinition) => void;
 
 /** See the file header. */

@@ -50,8 +50,17 @@ export interface GatewayHooks {
   autoCreate?(name: string, topicFilter: string): void;
 }
 
+/**
+ * How many publishes to queues may still be taken in this event-loop turn: what is left waits for the next one, so that
+ * a flood of publishes does not keep deliveries and acknowledgements waiting.
+ */
+export interface Pace {
+  publishesLeft: number;
+}
+
 /** See the file header. */
 export interface GatewayContext {
+  readonly pace: Pace;
   readonly config: Config;
   readonly shards: Shards;
   readonly catalogue: QueueCatalogue;

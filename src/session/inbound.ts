@@ -60,7 +60,7 @@ export class Inbound implements Publisher, AckSink {
   /** QoS > 0 publishes of this connection that are not answered to the end. */
   #open = 0;
   #state: 'open' | 'settling-qos2' | 'closed' = 'open';
-  #waits: 'nothing' | 'ring' | 'acks' = 'nothing';
+  #waits: 'nothing' | 'ring' | 'acks' | 'turn' = 'nothing';
   readonly #resumeFromRing = (): void => this.#resume();
 
   constructor(
@@ -140,7 +140,7 @@ export class Inbound implements Publisher, AckSink {
       const refusal = refusalOf(topic, topicFrom, topicTo);
       if (refusal >= 0) return this.#refuse(qos, packetId, refusal);
     }
-    const { hooks, router, shards, live, counters } = this.#gateway;
+    const { hooks, router, shards, live, counters, pace } = this.#gateway;
     if (
       hooks.mayPublish !== undefined &&
       !hooks.mayPublish(this.context, topic.toString('utf8', topicFrom, topicTo))
@@ -159,6 +159,11 @@ export class Inbound implements Publisher, AckSink {
     }
     const queues = route.queues;
     if (queues.length > 0) {
+      if (pace.publishesLeft <= 0) {
+        this.#waits = 'turn';
+        this.#resume();
+        return false;
+      }
       const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
       for (let i = 0; i < queues.length; i++) {
         const target = queues[i]!;
@@ -219,6 +224,7 @@ export class Inbound implements Publisher, AckSink {
       }
       token = this.#acks.add(qos === 1 ? AckKind.puback : AckKind.pubrec, packetId, reason, queues.length);
     }
+    if (queues.length > 0) pace.publishesLeft--;
     for (let i = 0; i < queues.length; i++) {
       const target = queues[i]!;
       this.#handle ??= shards.openPublisher(this);

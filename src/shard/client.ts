@@ -9,7 +9,7 @@
  */
 import { assert } from '../base/error.js';
 import { RingReader, RingWriter, FRAME_HEADER_BYTES } from '../base/ring.js';
-import { RECORD_HEADER_BYTES, RecordWord, recordBytes } from '../log/record-format.js';
+import { RECORD_HEADER_BYTES, RecordWord, bodyStart, recordBytes } from '../log/record-format.js';
 import { Outstanding, type SettleTarget } from './outstanding.js';
 import {
   NO_TOKEN,
@@ -280,14 +280,19 @@ export class ShardClient {
       ? payloadEnd - topicStart
       : topicLength + propertiesLength + payloadEnd - payloadStart;
     const { clientId } = handle;
-    const bytes = recordBytes(bodyLength, clientId.length, 0);
+    // The body lies as the packet did modulo 8: Node 20 copies into shared memory byte by byte otherwise
+    // (280 B: 93 ns instead of 185 ns; records start 8-aligned).
+    const padding =
+      ((contiguous ? topicStart : payloadStart - topicLength - propertiesLength) + topicBuffer.byteOffset) &
+      7;
+    const bytes = recordBytes(padding + bodyLength, clientId.length, 0);
     const at = this.#reserveRecord(handle, wantsSettlement, token, queueIds, bytes);
     const out = this.#out;
     const { words } = out;
     const word = at >> 2;
-    const body = at + RECORD_HEADER_BYTES;
+    const body = at + RECORD_HEADER_BYTES + padding;
     words[word] = bytes;
-    words[word + RecordWord.flagsAndTopicLength] = ranges.flags | (topicLength << 16);
+    words[word + RecordWord.flagsAndTopicLength] = ranges.flags | (padding << 8) | (topicLength << 16);
     words[word + RecordWord.propertiesLength] = propertiesLength;
     words[word + RecordWord.bodyLength] = bodyLength;
     words[word + RecordWord.messageExpiryInterval] = ranges.messageExpiryInterval;
@@ -337,6 +342,7 @@ export class ShardClient {
         return at;
       }
     }
+    assert(queueIds.length <= 0xffff, 'there are at most 65,535 queues');
     const recordsAt = publishRecordsAt(queueIds.length);
     const type = FrameType.publish | (queueIds.length << 8) | (settle ? PUBLISH_SETTLE_BIT : 0);
     const at = out.reserve(recordsAt + bytes, type, this.#publishFillMax);
@@ -510,11 +516,12 @@ export class ShardClient {
   }
 
   /** Reads everything the worker has published. Returns the number of frames; `ring` is true when it waits for room. */
-  drain(): { frames: number; ring: boolean } {
-    if (this.#state === 'down') return { frames: 0, ring: false };
+  drain(): { frames: number; deliveries: number; ring: boolean } {
+    if (this.#state === 'down') return { frames: 0, deliveries: 0, ring: false };
     const ring = this.#in;
     const { words } = ring;
     let frames = 0;
+    let deliveries = 0;
     for (;;) {
       const at = ring.next();
       if (at < 0) break;
@@ -523,6 +530,7 @@ export class ShardClient {
       switch ((words[word + 1] as number) & FRAME_TYPE_MASK) {
         case FrameType.deliver:
           this.#deliver(words, word);
+          deliveries++;
           break;
         case FrameType.settled:
           for (let count = words[word + 2] as number; count > 0; count--)
@@ -538,7 +546,7 @@ export class ShardClient {
           assert(false, 'frame has a known type');
       }
     }
-    return { frames, ring: frames > 0 && ring.release() };
+    return { frames, deliveries, ring: frames > 0 && ring.release() };
   }
 
   #deliver(words: Uint32Array, word: number): void {
@@ -548,7 +556,7 @@ export class ShardClient {
     const recordAt = words[word + 4] as number;
     const record = this.#arenaWords;
     const at = recordAt >> 2;
-    const body = recordAt + RECORD_HEADER_BYTES;
+    const body = bodyStart(record, recordAt);
     const delivery = this.#delivery;
     const first = record[at + RecordWord.flagsAndTopicLength] as number;
     const propertiesStart = body + (record[at + RecordWord.propertiesStart] as number);

@@ -67,6 +67,22 @@ export class FrameReader {
     this.#keyContext = new RecordKeyContext(() => target.random());
   }
 
+  /**
+   * Takes all acks that wait, also those behind publishes: they free credit and cost little, and a flood of publishes
+   * must not keep consumers waiting. Returns how many frames there were.
+   */
+  readAcks(nowMs: number): number {
+    const { words } = this.#ring;
+    let taken = 0;
+    for (let at = this.#ring.nextAhead(); at >= 0; at = this.#ring.nextAhead()) {
+      if (((words[(at >> 2) + 1] as number) & FRAME_TYPE_MASK) !== FrameType.acks) continue;
+      this.#acks(at, nowMs);
+      this.#ring.setType(at, FrameType.done);
+      taken++;
+    }
+    return taken;
+  }
+
   /** Takes frames until the ring is empty or about `bytesMax` are taken; returns how many bytes. */
   read(bytesMax: number, nowMs: number): number {
     const { words } = this.#ring;
@@ -82,6 +98,8 @@ export class FrameReader {
           break;
         case FrameType.acks:
           this.#acks(at, nowMs);
+          break;
+        case FrameType.done:
           break;
         case FrameType.reject:
           this.#target.answer(words[(at >> 2) + 2] as number, 'reject', nowMs);

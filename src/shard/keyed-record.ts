@@ -4,7 +4,7 @@
  * Always true: the copy is a complete record at offset 0 of `memory`, valid until the next call. Layout:
  * log/record-format.ts. Last-value queues pay this copy; regular queues are copied in runs.
  */
-import { RECORD_HEADER_BYTES, RecordWord, recordBytes } from '../log/record-format.js';
+import { RecordWord, bodyStart } from '../log/record-format.js';
 import type { RecordMemory } from '../queue/record.js';
 
 /** See the file header. */
@@ -21,11 +21,13 @@ export class KeyedRecord {
     const word = at >> 2;
     const bodyLength = source.words[word + RecordWord.bodyLength] as number;
     const clientIdLength = (source.words[word + RecordWord.tailLengths] as number) & 0xffff;
-    const length = recordBytes(bodyLength, clientIdLength, keyBytes);
+    // Header and body padding are kept, so the copy is read like the original.
+    const bodyAt = bodyStart(source.words, at) - at;
+    const keyAt = bodyAt + bodyLength + clientIdLength;
+    const length = (keyAt + keyBytes + 7) & ~7;
     if (length > this.#memory.bytes.length)
       this.#memory = viewsOf(new ArrayBuffer(2 ** Math.ceil(Math.log2(length))));
     const { bytes, words } = this.#memory;
-    const keyAt = RECORD_HEADER_BYTES + bodyLength + clientIdLength;
     source.bytes.copy(bytes, 0, at, at + keyAt);
     bytes.write(key, keyAt, 'utf8');
     bytes.fill(0, keyAt + keyBytes, length);

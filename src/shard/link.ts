@@ -142,10 +142,15 @@ export interface Shards {
   /** Makes everything written in this event-loop turn visible to the workers. Called by the broker once per turn; also scheduled automatically. */
   flush(): void;
   /**
-   * Calls `listener` whenever deliveries or settlements have been handed out, at the end of that reading: the gateway
-   * writes its sockets then, instead of one turn later.
+   * Hands over what was written since the last call and takes in what has come, if anything was written at all. Called
+   * after each read of a socket: the shards then work in parallel with the reads that follow, not after all of them.
    */
-  onHandedOut(listener: () => void): void;
+  pump(): void;
+  /**
+   * Calls `listener` whenever deliveries or settlements have been handed out, at the end of that reading: the gateway
+   * writes its sockets then, instead of one turn later. `isTurnOver` is false within `pump`.
+   */
+  onHandedOut(listener: (deliveries: number, isTurnOver: boolean) => void): void;
 
   // Control calls: rare, promises, by message port. They reject with OperationalError ERR_SHARD_DOWN or ERR_LOG_WRITE.
   createQueue(definition: QueueDefinition): Promise<void>;

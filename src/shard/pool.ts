@@ -99,7 +99,8 @@ export class ShardPool implements Shards, ConsumerDirectory {
   #publisherCount = 0;
   #callCount = 0;
   #pollScheduled = false;
-  #onHandedOut: (deliveries: number) => void = () => {};
+  #onHandedOut: (deliveries: number, isTurnOver: boolean) => void = () => {};
+  #isPumping = false;
   #isClosing = false;
   /** Time of the current turn, ms: one clock read per turn, not per message. */
   #nowMs = Date.now();
@@ -110,6 +111,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
     this.#counters = new Counters(options.counterMemory, MAIN_BLOCK);
     this.#piscina = new Piscina({
       filename: new URL('./worker.js', import.meta.url).href,
+      name: 'runShard',
       minThreads: options.shardCount,
       maxThreads: options.shardCount,
       concurrentTasksPerWorker: 1,
@@ -148,7 +150,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
       // Cut off from here on, the queues lie neither as before nor as wanted: the next start places them whatever it wants.
       writeLayout(dataDir, BEING_PLACED);
       const filename = new URL('./reshard.js', import.meta.url).href;
-      const moved = await this.#piscina.run({ dataDir, driver, shardCount }, { filename });
+      const moved = await this.#piscina.run({ dataDir, driver, shardCount }, { filename, name: 'reshard' });
       this.#options.log('info', 'queues were placed anew', {
         shardsBefore: before,
         shards: shardCount,
@@ -301,7 +303,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
       deliveries += drained.deliveries;
       if (drained.ring) this.#ring(shard);
     }
-    if (frames > 0) this.#onHandedOut(deliveries);
+    if (frames > 0) this.#onHandedOut(deliveries, true);
     // What the deliveries led to (acks of QoS 0 consumers, rejects) leaves in this turn as well.
     this.flush();
     if (frames > 0) {
@@ -311,11 +313,25 @@ export class ShardPool implements Shards, ConsumerDirectory {
     for (const shard of this.#shards) if (!shard.client.sleep()) this.#schedulePoll();
   }
 
+  pump(): void {
+    if (!this.#pollScheduled || this.#isPumping) return;
+    this.#isPumping = true;
+    this.flush();
+    let deliveries = 0;
+    for (const shard of this.#shards) {
+      const drained = shard.client.drain();
+      deliveries += drained.deliveries;
+      if (drained.ring) this.#ring(shard);
+    }
+    if (deliveries > 0) this.#onHandedOut(deliveries, false);
+    this.#isPumping = false;
+  }
+
   flush(): void {
     for (const shard of this.#shards) if (shard.client.flush()) this.#ring(shard);
   }
 
-  onHandedOut(listener: (deliveries: number) => void): void {
+  onHandedOut(listener: (deliveries: number, isTurnOver: boolean) => void): void {
     this.#onHandedOut = listener;
   }
 

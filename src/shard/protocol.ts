@@ -26,11 +26,14 @@
  * Always true: publishes settle in the order in which they were written. A publish may fill the ring to 7/8; everything
  * else may use the rest, so that acks drain a full system.
  */
-import type { QueueDefinition } from '../queue/definition.js';
-import type { ConsumerStats, PeekedMessage, QueueStats } from '../queue/definition.js';
+import type { MessagePort } from 'node:worker_threads';
+import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { LogDriver } from '../log/log.js';
 
+/** Frame types; the low byte of the type word. */
 export const FrameType = {
+  /** Dealt with ahead of its turn; written by the reader over an `acks` frame. */
+  done: 0,
   publish: 1,
   acks: 2,
   reject: 3,
@@ -45,18 +48,22 @@ export const FrameType = {
   detached: 19,
 } as const;
 
+/** The part of a type word that is the type. */
 export const FRAME_TYPE_MASK = 0xff;
 /** Publish: the frame asks for a settlement. */
 export const PUBLISH_SETTLE_BIT = 1 << 24;
+/** Before the queue ids of a publish frame. */
 export const PUBLISH_HEADER_BYTES = 16;
+/** Length of a deliver frame. */
 export const DELIVER_BYTES = 32;
+/** Before the client id of an attach frame. */
 export const ATTACH_HEADER_BYTES = 28;
+/** Flag of an attach frame: the client does not want its own messages. */
 export const ATTACH_NO_LOCAL = 1;
+/** Before the texts of an openPublisher frame. */
 export const OPEN_PUBLISHER_HEADER_BYTES = 28;
 /** A run of messages in one publish frame is cut here. */
 export const PUBLISH_FRAME_BYTES_MAX = 64 * 1024;
-/** Queues of one shard that one message may go to; more are split over several frames. */
-export const PUBLISH_QUEUES_MAX = 0xffff;
 /** Consumer slots per shard, and with them the size of the shared in-flight counters. */
 export const CONSUMER_SLOTS_MAX = 65_536;
 
@@ -86,7 +93,7 @@ export interface WorkerData {
   readonly inFlightCounts: SharedArrayBuffer;
   readonly counters: SharedArrayBuffer;
   /** Control calls, replies and doorbells. */
-  readonly port: import('node:worker_threads').MessagePort;
+  readonly port: MessagePort;
 }
 
 /** Control calls by message port: request and reply carry the same `id`. */
@@ -105,11 +112,14 @@ export type ControlRequest =
     }
   | { readonly id: number; readonly call: 'close' };
 
+/** What a control call resolves with. */
 export type ControlResult = undefined | number | QueueStats | ConsumerStats[] | PeekedMessage[];
 
 /** A doorbell is the number 0; it says only: look at the rings. */
 export const DOORBELL = 0;
+/** Messages of the port towards the worker. */
 export type ToWorker = typeof DOORBELL | ControlRequest;
+/** Messages of the port towards the main thread. */
 export type ToMain =
   | typeof DOORBELL
   | { readonly ready: { readonly definitions: readonly QueueDefinition[] } }

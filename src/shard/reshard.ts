@@ -25,7 +25,7 @@ export interface ReshardData {
 }
 
 /** Puts every queue where `shardCount` shards expect it; returns how many moved. Directories that end up unused are deleted. */
-export default async function reshard({ dataDir, driver, shardCount }: ReshardData): Promise<number> {
+export async function reshard({ dataDir, driver, shardCount }: ReshardData): Promise<number> {
   let moved = 0;
   for (const from of existingShards(dataDir)) {
     const source = await open(dataDir, driver, from);

@@ -25,7 +25,7 @@ import { DELIVER_BYTES, FrameType, type Durability } from './protocol.js';
 import { Settlement } from './settlement.js';
 
 /** Bytes of frames taken per turn: the size of a group commit. */
-const TURN_BYTES_MAX = 1024 * 1024;
+const TURN_BYTES_MAX = 128 * 1024;
 /** Acks wait at most this long for a group commit of their own. */
 const ACK_DELAY_MS = 4;
 /** Messages that one queue may hand out before the next queue has its turn. */
@@ -108,6 +108,10 @@ export class ShardLoop implements QueueHost {
    */
   turn(nowMs: number): 'busy' | 'idle' | 'stalled' {
     const env = this.#env;
+    if (this.#frames.readAcks(nowMs) > 0) {
+      this.#dispatch(nowMs);
+      if (this.#out.publish()) env.ringDoorbell();
+    }
     const frameBytes = this.#frames.read(TURN_BYTES_MAX, nowMs);
     const stored = this.#frames.touched;
     for (const queue of stored) queue.appendRuns(this.#in, this.#blockWriter, this.#batch);
@@ -134,6 +138,11 @@ export class ShardLoop implements QueueHost {
   /** Waits on the ring itself for at most `timeoutMs`; true when frames came. Nothing else runs meanwhile. */
   doze(timeoutMs: number): boolean {
     return this.#in.doze(timeoutMs);
+  }
+
+  /** True when frames wait. */
+  get hasFrames(): boolean {
+    return this.#in.hasFrames;
   }
 
   /** True while the disk is awaited: its answer comes through the event loop. */

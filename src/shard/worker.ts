@@ -22,9 +22,18 @@ const TIMER_MS_MAX = 2 ** 31 - 1;
 const CLOSE_TURNS_MAX = 64;
 /** How long an idle worker blocks on its ring before it sleeps in the event loop: what a control call may wait. */
 const DOZE_MS = 1;
+/** The same while the disk's answer is awaited, which comes through the event loop. */
+const DOZE_SYNCING_MS = 0.2;
+/**
+ * How long an idle worker looks for frames before it blocks, when they have come that soon lately. Between consumers
+ * with small windows it saves a wake-up per round: 10 consumers of window 10 took 350 to 400 k messages/s from a
+ * backlog instead of 310 to 350 k.
+ */
+const LOOK_MS = 0.2;
+const LOOKS_PER_CLOCK = 50;
 
 /** The Piscina task. Resolves after a clean close. */
-export default async function runShard(data: WorkerData): Promise<void> {
+export async function runShard(data: WorkerData): Promise<void> {
   const log = await openLog({
     driver: data.driver,
     directory: data.directory,
@@ -51,6 +60,7 @@ class ShardWorker {
   #servingRequests = false;
   /** The last doze brought nothing: sleep next. */
   #dozedOut = false;
+  #waitsAreShort = false;
 
   constructor(data: WorkerData, log: Log, resolve: () => void, reject: (error: unknown) => void) {
     this.#data = data;
@@ -129,10 +139,10 @@ class ShardWorker {
       return;
     }
     const dueMs = this.#loop.nextDueMs();
-    if (end === 'idle' && !this.#dozedOut && !this.#loop.isSyncing) {
-      const dozeMs = Math.min(DOZE_MS, dueMs - Date.now());
-      // Once more through the event loop, in case control calls came meanwhile.
-      this.#dozedOut = dozeMs <= 0 || !this.#loop.doze(dozeMs);
+    if (end === 'idle' && !this.#dozedOut) {
+      const dozeMs = this.#loop.isSyncing ? DOZE_SYNCING_MS : DOZE_MS;
+      this.#dozedOut = !this.#awaitFrames(Math.min(dozeMs, dueMs - Date.now()));
+      // Once more through the event loop, in case control calls or the disk's answer came meanwhile.
       this.#scheduleTurn();
       return;
     }
@@ -143,6 +153,21 @@ class ShardWorker {
     this.#dozedOut = false;
     this.#state = 'asleep';
     this.#armDueTimer(dueMs);
+  }
+
+  /**
+   * Waits on the ring for at most `timeoutMs`: by looking as long as waits have been short lately, which saves both
+   * sides the system call and the time of a wake-up, then blocked. True when frames came.
+   */
+  #awaitFrames(timeoutMs: number): boolean {
+    if (timeoutMs <= 0) return false;
+    const startMs = performance.now();
+    while (this.#waitsAreShort && performance.now() - startMs < LOOK_MS) {
+      for (let i = 0; i < LOOKS_PER_CLOCK; i++) if (this.#loop.hasFrames) return true;
+    }
+    const came = this.#loop.doze(timeoutMs);
+    this.#waitsAreShort = came && performance.now() - startMs < 2 * LOOK_MS;
+    return came;
   }
 
   /** Makes sure that a turn happens at `dueMs`; an earlier timer that is already armed will do. */

@@ -234,6 +234,8 @@ export class FakeShards implements Shards {
 
   flush(): void {}
 
+  pump(): void {}
+
   onHandedOut(): void {}
 
   /** What waits in a queue. */
