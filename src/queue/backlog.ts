@@ -9,9 +9,10 @@
  * Memory is bounded by the arena; ten million waiting messages are a gap of two numbers.
  */
 import { assert } from '../base/error.js';
-import { BLOCK_HEADER_BYTES, checkBlock, decodeSummary } from '../log/record-format.js';
+import { BLOCK_HEADER_BYTES, checkBlock } from '../log/record-format.js';
 import { Block } from './block.js';
 import type { QueueHost } from './host.js';
+import { readSummary } from './stored-summary.js';
 
 /** How much is read back from the log at once. */
 const READ_BACK_BYTES = 256 * 1024;
@@ -180,35 +181,40 @@ export class Backlog {
   }
 
   /**
-   * Gives back the memory of unread blocks: they become part of the gap; one that the cursor is inside of, or that may
-   * not yet leave, is loaded again when its turn comes. So a queue that nobody reads holds no memory. True when something
-   * was freed.
+   * Gives back memory of unread blocks until `enough` pages of the arena are free, those farthest from the cursor first:
+   * they become part of the gap; one that the cursor is inside of, or that may not yet leave, is loaded again when its
+   * turn comes. So a queue that nobody reads holds no memory in the end. True when something was freed.
    */
-  shed(): boolean {
-    const freed = this.#shedTail();
-    let unloaded = false;
-    for (const block of this.unread()) {
+  shed(enough: number): boolean {
+    let freed = this.#shedTail(enough);
+    const { arena } = this.#host;
+    for (let i = this.#blocks.length - 1; i >= this.#head && arena.freePages < enough; i--) {
+      const block = this.#blocks[i] as Block;
       // What is not committed may not be readable yet.
       if (block.memoryAt < 0 || block.endOffset > this.#committedEnd) continue;
       this.#release(block);
-      unloaded = true;
+      freed = true;
     }
-    return freed || unloaded;
+    return freed;
   }
 
-  #shedTail(): boolean {
+  #shedTail(enough: number): boolean {
     const head = this.#blocks[this.#head];
-    const from = this.#index === 0 && head !== this.#loading ? this.#head : this.#head + 1;
-    const first = this.#blocks[from];
+    const first = this.#index === 0 && head !== this.#loading ? this.#head : this.#head + 1;
+    const last = this.#blocks.at(-1);
     // Uncommitted blocks may not be readable yet; they stay.
-    if (first === undefined || (this.#blocks.at(-1) as Block).endOffset > this.#committedEnd) return false;
-    for (let i = from; i < this.#blocks.length; i++) {
-      const block = this.#blocks[i] as Block;
-      if (block.dirty && !block.deleted) return false;
+    if (last === undefined || last.endOffset > this.#committedEnd) return false;
+    const { arena } = this.#host;
+    let from = this.#blocks.length;
+    while (from > first && arena.freePages < enough) {
+      const block = this.#blocks[from - 1] as Block;
+      if (block.dirty && !block.deleted) break;
+      this.#release(block);
+      from--;
     }
-    for (let i = from; i < this.#blocks.length; i++) this.#release(this.#blocks[i] as Block);
-    if (!this.hasGap) this.#gapEnd = (this.#blocks.at(-1) as Block).endOffset;
-    this.#gapStart = first.firstOffset;
+    if (from === this.#blocks.length) return false;
+    if (!this.hasGap) this.#gapEnd = last.endOffset;
+    this.#gapStart = (this.#blocks[from] as Block).firstOffset;
     this.#blocks.length = from;
     this.#recountMemory();
     return true;
@@ -296,8 +302,8 @@ export class Backlog {
       let end: number;
       try {
         const summaryBytes = summaries.get(firstOffset);
-        assert(summaryBytes !== undefined, 'a block has a summary');
-        const summary = decodeSummary(summaryBytes);
+        const summary = summaryBytes === undefined ? undefined : readSummary(summaryBytes);
+        assert(summary !== undefined, 'a block has a summary that is not damaged');
         end = firstOffset + summary.recordCount;
         assert(checkBlock(value) === summary.recordCount, 'block and summary agree');
         // Reclaiming may shed this queue's own blocks; only with none in memory is that harmless here.

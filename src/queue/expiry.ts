@@ -7,17 +7,12 @@
  * Gives up: on disk retention ends whole blocks only; the rest of such a block ends when its turn comes.
  */
 import type { LogBatch } from '../log/log.js';
-import {
-  BLOCK_HEADER_BYTES,
-  RecordWord,
-  checkBlock,
-  decodeSummary,
-  type BlockSummary,
-} from '../log/record-format.js';
+import { BLOCK_HEADER_BYTES, RecordWord, checkBlock, type BlockSummary } from '../log/record-format.js';
 import type { QueueHost } from './host.js';
 import { encodedSummary } from './ledger.js';
 import type { Queue } from './queue.js';
 import { isExpired, keyInBytes, publishedAtMs } from './record.js';
+import { readSummary } from './stored-summary.js';
 
 /** Records or blocks looked at per call. */
 const SLICE_MAX = 2048;
@@ -46,9 +41,9 @@ export function expireUnread(
   let progress = walk;
   if (progress === null) {
     expireByRetention(queue, host, batch, nowMs);
-    if (nowMs < queue.expiryDueMs) return null;
+    if (nowMs < queue.intake.expiryDueMs) return null;
     // What is appended from now on lowers it again; what the walk finds is added at its end.
-    queue.expiryDueMs = Number.POSITIVE_INFINITY;
+    queue.intake.expiryDueMs = Number.POSITIVE_INFINITY;
     progress = { nextOffset: queue.backlog.gapStart, earliestMs: expireInMemory(queue, host, nowMs) };
   }
   const { backlog } = queue;
@@ -56,13 +51,14 @@ export function expireUnread(
   if (backlog.hasGap) {
     const page = host.readSummaries(queue.id, progress.nextOffset, SLICE_MAX);
     for (const { firstOffset, value } of page) {
-      const summary = decodeSummary(value);
-      progress.nextOffset = firstOffset + summary.recordCount;
+      const summary = readSummary(value);
+      progress.nextOffset = firstOffset + (summary?.recordCount ?? 1);
+      if (summary === undefined) continue;
       if (summary.expiresEarliestMs > nowMs) {
         progress.earliestMs = Math.min(progress.earliestMs, summary.expiresEarliestMs);
         continue;
       }
-      if (summary.expiresLatestMs <= nowMs && queue.lastValues === null) {
+      if (summary.expiresLatestMs <= nowMs && queue.lastValue === null) {
         const liveCount = summary.recordCount - summary.ackedCount;
         queue.ledger.add(-liveCount, summary.ackedBytes - summary.recordBytes);
         queue.counters.expired += liveCount;
@@ -76,7 +72,7 @@ export function expireUnread(
     }
     if (page.length === SLICE_MAX) return progress;
   }
-  queue.expiryDueMs = Math.min(queue.expiryDueMs, progress.earliestMs);
+  queue.intake.expiryDueMs = Math.min(queue.intake.expiryDueMs, progress.earliestMs);
   return null;
 }
 
@@ -103,13 +99,17 @@ function expireByRetention(queue: Queue, host: QueueHost, batch: LogBatch, nowMs
   }
   if (!backlog.isAtGap) return;
   for (const { firstOffset, value } of host.readSummaries(queue.id, backlog.gapStart, RETENTION_BLOCKS_MAX)) {
-    const summary = decodeSummary(value);
+    const summary = readSummary(value);
     if (firstOffset >= backlog.committedEnd) return;
+    if (summary === undefined) {
+      backlog.skipGap(firstOffset + 1);
+      continue;
+    }
     if (nowMs - summary.newestMs < retentionMs) {
       queue.retentionDueMs = summary.newestMs + retentionMs;
       return;
     }
-    if (queue.lastValues === null) {
+    if (queue.lastValue === null) {
       const liveCount = summary.recordCount - summary.ackedCount;
       queue.ledger.add(-liveCount, summary.ackedBytes - summary.recordBytes);
       queue.counters.expired += liveCount;
@@ -193,7 +193,7 @@ function expireRecords(
       bits[index >>> 5] = (bits[index >>> 5] as number) | (1 << (index & 31));
       summary.ackedCount++;
       summary.ackedBytes += length;
-      const key = queue.lastValues === null ? '' : keyInBytes(bytes, at);
+      const key = queue.lastValue === null ? '' : keyInBytes(bytes, at);
       queue.expireStored(length, key, firstOffset + index, batch);
     } else if (!isDone) {
       earliestMs = Math.min(earliestMs, expiresMs);

@@ -5,16 +5,11 @@
  * Always true: acks have been written before (`flushAcks` and `Log.write`), so the log's bitmaps are current.
  * Cost: a rare call; reads the blocks of one page.
  */
-import {
-  BLOCK_HEADER_BYTES,
-  MessageFlagBit,
-  RECORD_HEADER_BYTES,
-  checkBlock,
-  decodeSummary,
-} from '../log/record-format.js';
+import { BLOCK_HEADER_BYTES, MessageFlagBit, RECORD_HEADER_BYTES, checkBlock } from '../log/record-format.js';
 import type { PeekedMessage } from './definition.js';
 import type { QueueHost } from './host.js';
 import type { Queue } from './queue.js';
+import { readSummary } from './stored-summary.js';
 
 /** Most records in one block; a page that starts in the middle of a block looks back this far for its start. */
 const BLOCK_RECORDS_MAX = 4096;
@@ -36,8 +31,9 @@ export function peek(
   for (;;) {
     const page = host.readSummaries(queue.id, from, 256);
     for (const { firstOffset, value } of page) {
-      const summary = decodeSummary(value);
-      from = firstOffset + summary.recordCount;
+      const summary = readSummary(value);
+      from = firstOffset + (summary?.recordCount ?? 1);
+      if (summary === undefined) continue;
       if (from <= afterOffset + 1 || firstOffset >= queue.backlog.committedEnd) continue;
       const block = host.readBlock(queue.id, firstOffset);
       if (block === undefined) continue;
@@ -99,7 +95,7 @@ function decodeRecord(
       : {}),
     deliveryAttempt: state?.attempts ?? 0,
     state: state?.inFlight === true ? 'in-flight' : 'ready',
-    ...(queue.lastValues === null
+    ...(queue.lastValue === null
       ? {}
       : { key: bytes.toString('utf8', tail + clientIdLength, tail + clientIdLength + keyLength) }),
     properties: new Uint8Array(

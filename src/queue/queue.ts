@@ -10,32 +10,24 @@
  */
 import { assert } from '../base/error.js';
 import type { LogBatch } from '../log/log.js';
-import { BLOCK_HEADER_BYTES } from '../log/record-format.js';
 import { Backlog } from './backlog.js';
-import { Block } from './block.js';
+import type { Block } from './block.js';
 import type { BlockWriter, RecordSource } from './block-writer.js';
 import { ConsumerSet, type QueueConsumer } from './consumer-set.js';
 import type { QueueDefinition } from './definition.js';
 import type { QueueHost } from './host.js';
 import { EntryFlag } from './in-flight.js';
+import { Intake } from './intake.js';
 import type { KeyContext } from './key-expression/context.js';
-import { KeyEvaluationError } from './key-expression/error.js';
-import { compileKeyExpression, type KeyExpression } from './key-expression/key-expression.js';
-import { LastValueIndex } from './last-value-index.js';
-import { Ledger, encodedSummary } from './ledger.js';
+import { LastValue } from './last-value.js';
+import { Ledger } from './ledger.js';
 import { QueueCounters } from './queue-counters.js';
 import { clientIdOf, isExpired, keyOf, remainingExpiry } from './record.js';
-import { RunList } from './run-list.js';
-import { SlotHeap } from './slot-heap.js';
+import { Redelivery, type RedeliveryTarget } from './redelivery.js';
+import type { RunList } from './run-list.js';
 
-/** Blocks are cut at this size unless a single run is larger. */
-const BLOCK_BYTES_MAX = 128 * 1024;
-/** Refused messages looked at per dispatch. */
-const REFUSED_SCAN_MAX = 128;
 /** Messages that nobody may take now (own messages under No Local) which are set aside before the cursor stops. */
 const SET_ASIDE_MAX = 16_384;
-/** A record keeps the length of its key in 16 bits. */
-const KEY_BYTES_MAX = 65_535;
 /** EMQX's default of `stream_max_buffer_size`; a smaller value bounds the queue's total in flight. */
 const STREAM_BUFFER_DEFAULT = 2000;
 
@@ -49,39 +41,23 @@ export type DispatchEnd =
   | 'budget-used';
 
 /** See the file header. */
-export class Queue {
+export class Queue implements RedeliveryTarget {
   definition: QueueDefinition;
   readonly id: number;
   readonly backlog: Backlog;
   readonly consumers: ConsumerSet;
   readonly ledger: Ledger;
   readonly counters = new QueueCounters();
-  /** Newest offset per key; last-value queues only. */
-  readonly lastValues: LastValueIndex | null;
+  /** Last-value queues only. */
+  readonly lastValue: LastValue | null;
   /** Messages with a consumer now, and their bytes. */
   inFlightCount = 0;
   inFlightBytes = 0;
-  nextOffset = 0;
-  /** Earliest moment at which a stored message may expire by its own interval. A lower bound. */
-  expiryDueMs = Number.POSITIVE_INFINITY;
   /** Earliest moment at which retention may end the oldest unread message. A lower bound. */
   retentionDueMs = 0;
-  /** What arrived in this turn; emptied by `appendRuns`. */
-  readonly runs = new RunList();
+  readonly intake: Intake;
   readonly #host: QueueHost;
-  #keyExpression: KeyExpression | null;
-  readonly #redeliver = new SlotHeap();
-  /** Refused or set aside: others may have them now, anyone once they are due. */
-  #refused: number[] = [];
-  #refusedDueMs = Number.POSITIVE_INFINITY;
-  /** How many of them have a due time; the others only wait for another consumer. */
-  #timedCount = 0;
-  /** Last-value queues: entry and key of every message past the cursor that is not done. */
-  readonly #taken = new Map<number, { readonly slot: number; readonly key: string }>();
-  /** Last-value queues: keys whose message is done, to be forgotten with the next flush. */
-  readonly #doneKeys = new Map<string, Block>();
-  /** Last-value queues: bytes of messages that only the log will hold and that are not committed yet, by offset. */
-  readonly #uncommittedStored = new Map<number, number>();
+  readonly #redelivery: Redelivery;
 
   constructor(definition: QueueDefinition, host: QueueHost) {
     this.definition = definition;
@@ -90,8 +66,20 @@ export class Queue {
     this.backlog = new Backlog(host, definition.id);
     this.consumers = new ConsumerSet(host.inFlightCounts, () => host.random());
     this.ledger = new Ledger(definition.id, host.arena);
-    this.lastValues = definition.isLastvalue ? new LastValueIndex(host, definition.id) : null;
-    this.#keyExpression = definition.isLastvalue ? compileKeyExpression(definition.keyExpression) : null;
+    this.lastValue = definition.isLastvalue
+      ? new LastValue(host, definition.id, definition.keyExpression, this)
+      : null;
+    this.intake = new Intake(host, definition.id, this);
+    this.#redelivery = new Redelivery(this, host.inFlight);
+  }
+
+  /** What arrived in this turn; emptied by `appendRuns` and `appendKeyed`. */
+  get runs(): RunList {
+    return this.intake.runs;
+  }
+
+  get nextOffset(): number {
+    return this.intake.nextOffset;
   }
 
   get readyCount(): number {
@@ -100,9 +88,7 @@ export class Queue {
 
   /** Settings have changed; they hold from the next message on. */
   update(definition: QueueDefinition): void {
-    if (this.#keyExpression !== null && definition.keyExpression !== this.definition.keyExpression) {
-      this.#keyExpression = compileKeyExpression(definition.keyExpression);
-    }
+    this.lastValue?.setKeyExpression(definition.keyExpression);
     this.definition = definition;
     this.retentionDueMs = 0;
     this.consumers.setWindow(definition.localMaxInflight);
@@ -116,8 +102,8 @@ export class Queue {
     liveBytes: number,
     expiryDueMs: number,
   ): void {
-    this.nextOffset = nextOffset;
-    this.expiryDueMs = expiryDueMs;
+    this.intake.nextOffset = nextOffset;
+    this.intake.expiryDueMs = expiryDueMs;
     this.ledger.add(liveCount, liveBytes);
     this.backlog.recover(firstOffset, nextOffset);
   }
@@ -126,51 +112,21 @@ export class Queue {
 
   /** Appends the turn's runs as blocks. Regular queues. */
   appendRuns(source: RecordSource, writer: BlockWriter, batch: LogBatch): void {
-    const { runs } = this;
-    let from = 0;
-    while (from < runs.size) {
-      let to = from;
-      let bytes = 0;
-      let count = 0;
-      do {
-        bytes += runs.bytes[to] as number;
-        count += runs.counts[to] as number;
-        to++;
-      } while (to < runs.size && bytes + (runs.bytes[to] as number) <= BLOCK_BYTES_MAX);
-      this.#appendBlock(source, writer, from, to, bytes, count, batch);
-      from = to;
-    }
-    runs.clear();
+    this.intake.appendRuns(source, writer, batch);
   }
 
   /** Appends the one record in `runs` under `key`; an older message of that key which was not sent yet disappears. */
   appendKeyed(source: RecordSource, writer: BlockWriter, key: string, batch: LogBatch): void {
-    const index = this.lastValues;
-    assert(index !== null && this.runs.size === 1, 'a last-value queue appends one record at a time');
-    const done = this.#doneKeys.get(key);
-    if (done === undefined) {
-      const previous = index.get(key);
-      if (previous !== undefined) this.#overwrite(previous, batch);
-    } else {
-      // Its ack is not in the log yet: it goes with the new value, or a crash could bring the old one back.
-      this.#doneKeys.delete(key);
-      this.ledger.deleteBlock(done, batch);
-    }
-    const offset = this.nextOffset;
-    this.#appendBlock(source, writer, 0, 1, this.runs.bytes[0] as number, 1, batch);
-    this.runs.clear();
-    index.set(key, offset, batch);
+    const { lastValue } = this;
+    assert(lastValue !== null && this.runs.size === 1, 'a last-value queue appends one record at a time');
+    lastValue.endOlder(key, batch);
+    lastValue.set(key, this.intake.appendOne(source, writer, batch), batch);
   }
 
   /** Key of a message. Throws `KeyEvaluationError`. Last-value queues. */
   keyOf(context: KeyContext): string {
-    assert(this.#keyExpression !== null, 'only last-value queues have keys');
-    const key = this.#keyExpression.evaluate(context);
-    if (key.length > KEY_BYTES_MAX / 3 && Buffer.byteLength(key) > KEY_BYTES_MAX) {
-      throw new KeyEvaluationError('limit', `the key is longer than ${KEY_BYTES_MAX} bytes`);
-    }
-    // Half a surrogate pair does not survive UTF-8, and the key must be the same when it is read back.
-    return /\p{Surrogate}/u.test(key) ? Buffer.from(key).toString() : key;
+    assert(this.lastValue !== null, 'only last-value queues have keys');
+    return this.lastValue.keyOf(context);
   }
 
   /** True when the queue is full, refuses overflow, and `key` would be one message more. Last-value queues. */
@@ -178,117 +134,29 @@ export class Queue {
     const { overflowPolicy, messagesMax, bytesMax } = this.definition;
     if (overflowPolicy !== 'reject_publish') return false;
     const isFull = this.ledger.liveCount >= messagesMax || this.ledger.liveBytes >= bytesMax;
-    return isFull && (this.#doneKeys.has(key) || this.lastValues?.get(key) === undefined);
+    return isFull && this.lastValue?.isNew(key) === true;
   }
 
-  #appendBlock(
-    source: RecordSource,
-    writer: BlockWriter,
-    from: number,
-    to: number,
-    bytes: number,
-    count: number,
-    batch: LogBatch,
-  ): void {
-    const { arena } = this.#host;
-    const total = BLOCK_HEADER_BYTES + bytes;
-    const firstOffset = this.nextOffset;
-    // Without block memory the block lives in the log only and is read back when its turn comes.
-    const memoryAt = this.backlog.keepsNewBlocks(this.#host.cacheBytesMax) ? arena.allocate(total) : -1;
-    const summary = writer.write(source, this.runs, from, to, bytes, count, arena, memoryAt);
-    batch.putBlock(this.id, firstOffset, writer.value);
-    batch.putSummary(this.id, firstOffset, encodedSummary(summary));
-    this.nextOffset = firstOffset + count;
-    if (memoryAt >= 0) this.backlog.push(new Block(firstOffset, summary, memoryAt, total));
-    else {
-      this.backlog.pushStored(firstOffset, this.nextOffset);
-      if (this.lastValues !== null) this.#uncommittedStored.set(firstOffset, bytes);
-    }
-    this.ledger.add(count, bytes);
-    this.counters.stored += count;
-    if (summary.expiresEarliestMs < this.expiryDueMs) this.expiryDueMs = summary.expiresEarliestMs;
-  }
-
-  /** The message at `offset` has a newer value: it is not sent any more. */
-  #overwrite(offset: number, batch: LogBatch): void {
-    const taken = this.#taken.get(offset);
-    if (taken !== undefined) {
-      const { flags, blocks } = this.#host.inFlight;
-      flags[taken.slot] = (flags[taken.slot] as number) | EntryFlag.superseded;
-      // Whatever the client answers, it is settled then; on disk it ends now.
-      this.ledger.deleteBlock(blocks[taken.slot] as Block, batch);
-      this.counters.overwritten++;
-      if (this.#host.inFlight.consumer[taken.slot] === -1) this.#endWaiting(taken.slot);
-      return;
-    }
-    const unread = this.backlog.find(offset);
-    if (unread !== undefined) {
-      if (unread.deleted) return;
-      this.ledger.add(-1, -unread.liveBytes);
-      this.ledger.deleteBlock(unread, batch);
-      this.backlog.drop(unread);
-      this.counters.overwritten++;
-      return;
-    }
-    const uncommitted = this.#uncommittedStored.get(offset);
-    if (uncommitted !== undefined) {
-      this.#uncommittedStored.delete(offset);
-      this.ledger.add(-1, -uncommitted);
-      batch.deleteBlock(this.id, offset);
-      this.counters.overwritten++;
-      return;
-    }
-    const [stored] = this.#host.readSummaries(this.id, offset, 1);
-    if (stored?.firstOffset !== offset) return;
-    const summary = new DataView(stored.value.buffer, stored.value.byteOffset, stored.value.byteLength);
-    this.ledger.add(-1, -summary.getUint32(8, true));
-    batch.deleteBlock(this.id, offset);
-    this.counters.overwritten++;
-  }
-
-  /**
-   * How many of the `count` records at `start` the queue takes on top of what the turn has already brought. Only
-   * `overflow: reject_publish` ever says fewer than all.
-   */
+  /** How many of the `count` records at `start` the queue takes; see `Intake.admit`. */
   admit(words: Uint32Array, start: number, count: number): number {
-    const { definition } = this;
-    if (definition.overflowPolicy !== 'reject_publish') return count;
-    let messages = this.ledger.liveCount + this.runs.recordCount;
-    let bytes = this.ledger.liveBytes + this.runs.recordBytes;
-    let at = start;
-    for (let i = 0; i < count; i++) {
-      const length = words[at >> 2] as number;
-      messages++;
-      bytes += length;
-      if (messages > definition.messagesMax || bytes > definition.bytesMax) {
-        this.counters.refused += count - i;
-        return i;
-      }
-      at += length;
-    }
-    return count;
+    return this.intake.admit(this.definition, words, start, count);
   }
 
   /** The log holds everything below `endOffset`: it may be given out. */
   commit(endOffset: number): void {
     this.backlog.commit(endOffset);
-    this.lastValues?.committed();
-    for (const offset of this.#uncommittedStored.keys()) {
-      if (offset >= endOffset) break;
-      this.#uncommittedStored.delete(offset);
-    }
+    this.lastValue?.commit(endOffset);
   }
 
   /** True when acks wait for the next group commit. */
   get hasUnwrittenAcks(): boolean {
-    return this.ledger.isDirty || this.#doneKeys.size > 0;
+    return this.ledger.isDirty || this.lastValue?.isDirty === true;
   }
 
   /** Puts acks into the batch: deletions of finished blocks, bitmaps of others, keys that are done. */
   flushAcks(batch: LogBatch): void {
     this.ledger.flush(batch);
-    for (const [key, { firstOffset }] of this.#doneKeys) this.lastValues?.forget(key, firstOffset, batch);
-    this.#doneKeys.clear();
+    this.lastValue?.flush(batch);
   }
 
   // ── consumers ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -318,7 +186,7 @@ export class Queue {
     consumer.rejected++;
     this.counters.rejected++;
     if (this.#dropIfOver(slot)) return;
-    this.#setAside(slot, consumer.slot, nowMs + this.definition.redispatchIntervalMs);
+    this.#redelivery.setAside(slot, consumer.slot, nowMs + this.definition.redispatchIntervalMs);
   }
 
   /** The entry was not sent after all: ready again at once, not counted as an attempt. */
@@ -329,21 +197,7 @@ export class Queue {
   }
 
   #giveBack(slot: number, consumer: QueueConsumer): void {
-    const { inFlight } = this.#host;
-    if (this.#unassign(slot, consumer) || this.#dropIfOver(slot)) return;
-    inFlight.refusedBy[slot] = -1;
-    this.#redeliver.push(inFlight.offsetOf(slot), slot);
-  }
-
-  /** `dueMs`: when the consumer that refused may have it again; 0 when only others ever may. */
-  #setAside(slot: number, refusedBy: number, dueMs: number): void {
-    const { inFlight } = this.#host;
-    inFlight.refusedBy[slot] = refusedBy;
-    inFlight.dueMs[slot] = dueMs;
-    this.#refused.push(slot);
-    if (dueMs === 0) return;
-    this.#timedCount++;
-    if (dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
+    if (!this.#unassign(slot, consumer) && !this.#dropIfOver(slot)) this.#redelivery.giveBack(slot);
   }
 
   /** Takes an entry from its consumer. True when its message was purged meanwhile: then it is freed as well. */
@@ -371,15 +225,6 @@ export class Queue {
     return true;
   }
 
-  /** Settles an overwritten message that waits for a consumer; its entry is freed when its turn comes. */
-  #endWaiting(slot: number): void {
-    const { inFlight } = this.#host;
-    const block = inFlight.blocks[slot] as Block;
-    inFlight.flags[slot] = EntryFlag.void;
-    this.#taken.delete(block.firstOffset);
-    this.ledger.settle(block, inFlight.recordIndex[slot] as number, inFlight.recordBytes[slot] as number);
-  }
-
   /** The entry's message is done for good. */
   #settle(slot: number): void {
     const { inFlight } = this.#host;
@@ -388,27 +233,24 @@ export class Queue {
     const bytes = inFlight.recordBytes[slot] as number;
     inFlight.free(slot);
     this.ledger.settle(block, index, bytes);
-    if (this.lastValues === null) return;
-    const taken = this.#taken.get(block.firstOffset);
-    this.#taken.delete(block.firstOffset);
-    if (taken !== undefined && !block.deleted) this.#doneKeys.set(taken.key, block);
+    this.lastValue?.settled(block);
   }
 
   // ── dispatch ───────────────────────────────────────────────────────────────────────────────────────────────────
 
   /** Hands out at most `budget` messages. Returns why it stopped; `refusedDueMs` then tells when to look again. */
   dispatch(nowMs: number, budget: number): DispatchEnd {
-    // Found anew by the scan below. Whatever ends a dispatch before it wakes the queue by itself: an ack, a consumer, room.
-    this.#refusedDueMs = Number.POSITIVE_INFINITY;
+    const redelivery = this.#redelivery;
+    redelivery.forgetDueTime();
     if (this.consumers.size === 0 || this.definition.paused) return 'no-consumer';
     if (!this.consumers.hasCredit()) return 'window-full';
     let left = budget;
-    for (; this.#redeliver.size > 0; left--) {
-      const end = left > 0 ? this.#dispatchReturned(nowMs) : 'budget-used';
+    for (; redelivery.returnedCount > 0; left--) {
+      const end = left > 0 ? redelivery.dispatchReturned(nowMs) : 'budget-used';
       if (end !== undefined) return end;
     }
-    if (this.#refused.length > 0) {
-      const end = this.#dispatchRefused(nowMs);
+    if (redelivery.refusedCount > 0) {
+      const end = redelivery.dispatchRefused(nowMs, this.definition.redispatchIntervalMs);
       if (end !== undefined) return end;
     }
     return this.#dispatchNew(nowMs, left);
@@ -416,7 +258,12 @@ export class Queue {
 
   /** When a refused message may next go to anyone, ms; Infinity when no time is waited for. */
   get refusedDueMs(): number {
-    return this.#refusedDueMs;
+    return this.#redelivery.dueMs;
+  }
+
+  /** True when another message may go out: some window has room, and so has the queue's own bound. */
+  get hasCredit(): boolean {
+    return this.inFlightCount < this.#inFlightMax && this.consumers.hasCredit();
   }
 
   /** Most messages with consumers at once. */
@@ -433,7 +280,7 @@ export class Queue {
     const { dispatchStrategy, dataRetentionPeriodMs } = this.definition;
     const inFlightMax = this.#inFlightMax;
     // Entries of the table are shared by all queues: what waits here must not use them up.
-    if (this.#refused.length >= SET_ASIDE_MAX) return 'window-full';
+    if (this.#redelivery.refusedCount >= SET_ASIDE_MAX) return 'window-full';
     let left = budget;
     while (left > 0) {
       if (this.inFlightCount >= inFlightMax || !consumers.hasCredit()) return 'window-full';
@@ -452,8 +299,8 @@ export class Queue {
       const consumer = consumers.pick(dispatchStrategy, -1, from);
       if (consumer === null) {
         // There is credit, so only No Local stands in the way: set it aside and let later messages pass.
-        if (from === undefined || this.#refused.length >= SET_ASIDE_MAX) return 'window-full';
-        this.#setAside(this.#take(block, index, at, recordBytes, recordAt), -1, 0);
+        if (from === undefined || this.#redelivery.refusedCount >= SET_ASIDE_MAX) return 'window-full';
+        this.#redelivery.setAside(this.#take(block, index, at, recordBytes, recordAt), -1, 0);
         backlog.advance();
         left--;
         continue;
@@ -469,8 +316,8 @@ export class Queue {
   /** The record under the cursor becomes an entry of the in-flight table. */
   #take(block: Block, index: number, at: number, recordBytes: number, recordAt: number): number {
     const slot = this.#host.inFlight.allocate(block, index, at, recordBytes);
-    if (this.lastValues !== null)
-      this.#taken.set(block.firstOffset, { slot, key: keyOf(this.#host.arena, recordAt) });
+    if (this.lastValue !== null)
+      this.lastValue.take(block.firstOffset, slot, keyOf(this.#host.arena, recordAt));
     return slot;
   }
 
@@ -497,50 +344,8 @@ export class Queue {
     );
   }
 
-  /** Delivers the oldest message that came back from a detached consumer. Undefined: go on. */
-  #dispatchReturned(nowMs: number): DispatchEnd | undefined {
-    const slot = this.#redeliver.peek();
-    const end = this.#tryAgain(slot, -1, nowMs);
-    if (end === 'window-full' && this.inFlightCount < this.#inFlightMax && this.consumers.hasCredit()) {
-      // Only No Local stands in the way: later messages pass.
-      this.#redeliver.pop();
-      this.#setAside(slot, -1, 0);
-      return undefined;
-    }
-    if (end === undefined) this.#redeliver.pop();
-    return end;
-  }
-
-  /** Tries refused messages on consumers other than the one that refused, or on anyone once they are due. */
-  #dispatchRefused(nowMs: number): DispatchEnd | undefined {
-    const { inFlight } = this.#host;
-    // What is not taken goes behind the others, so that each has its turn.
-    const scanned = this.#refused.splice(0, REFUSED_SCAN_MAX);
-    if (this.#refused.length > 0 && this.#timedCount > 0) {
-      this.#refusedDueMs = nowMs + Math.max(1, this.definition.redispatchIntervalMs);
-    }
-    let result: DispatchEnd | undefined;
-    for (const slot of scanned) {
-      if (result !== undefined || !this.consumers.hasCredit()) {
-        result ??= 'window-full';
-        this.#refused.push(slot);
-        continue;
-      }
-      const dueMs = inFlight.dueMs[slot] as number;
-      const end = this.#tryAgain(slot, dueMs <= nowMs ? -1 : (inFlight.refusedBy[slot] as number), nowMs);
-      if (end === undefined) {
-        if (dueMs > 0) this.#timedCount--;
-        continue;
-      }
-      this.#refused.push(slot);
-      if (end !== 'window-full') result = end;
-      else if (dueMs > nowMs && dueMs < this.#refusedDueMs) this.#refusedDueMs = dueMs;
-    }
-    return result;
-  }
-
   /** Delivers an entry again, or drops it when its time is over. Undefined when it is dealt with. */
-  #tryAgain(slot: number, excluded: number, nowMs: number): DispatchEnd | undefined {
+  tryAgain(slot: number, excluded: number, nowMs: number): DispatchEnd | undefined {
     const host = this.#host;
     const { inFlight, arena } = host;
     if (this.#dropIfOver(slot)) return undefined;
@@ -567,8 +372,7 @@ export class Queue {
   expireStored(bytes: number, key: string, offset: number, batch: LogBatch): void {
     this.counters.expired++;
     this.ledger.add(-1, -bytes);
-    this.#uncommittedStored.delete(offset);
-    this.lastValues?.forget(key, offset, batch);
+    this.lastValue?.endStored(key, offset, batch);
   }
 
   /** The record under the cursor has expired. */
@@ -580,32 +384,14 @@ export class Queue {
   /** Record `index` of an unread block, `recordAt` in the arena, has expired before its turn came. */
   expireUnreadRecord(block: Block, index: number, recordBytes: number, recordAt: number): void {
     this.counters.expired++;
-    if (this.lastValues !== null) this.#doneKeys.set(keyOf(this.#host.arena, recordAt), block);
+    this.lastValue?.endUnread(keyOf(this.#host.arena, recordAt), block);
     this.ledger.settle(block, index, recordBytes);
-  }
-
-  /** Evicts the oldest messages until the queue is within its limits, or nothing is left that nobody has. */
-  evictOverflow(limitShards: number): void {
-    const { shardMessageCountMax, shardMessageBytesMax, messagesMax, bytesMax, overflowPolicy } =
-      this.definition;
-    const drops = overflowPolicy === 'drop_oldest';
-    const countLimit = Math.min(
-      shardMessageCountMax * limitShards,
-      drops ? messagesMax : Number.POSITIVE_INFINITY,
-    );
-    const bytesLimit = Math.min(
-      shardMessageBytesMax * limitShards,
-      drops ? bytesMax : Number.POSITIVE_INFINITY,
-    );
-    while (this.ledger.liveCount > countLimit || this.ledger.liveBytes > bytesLimit) {
-      if (!this.evictOldest()) return;
-    }
   }
 
   /** The oldest message that nobody has goes; false when there is none that is committed and readable now. */
   evictOldest(): boolean {
     for (;;) {
-      const waiting = this.#redeliver.size > 0 ? this.#redeliver.pop() : this.#nextRefused();
+      const waiting = this.#redelivery.pop();
       if (waiting < 0) break;
       if (this.#dropIfOver(waiting)) continue;
       this.counters.evicted++;
@@ -618,25 +404,17 @@ export class Queue {
     return true;
   }
 
-  /** Takes the first refused message off its list; -1 when there is none. */
-  #nextRefused(): number {
-    const slot = this.#refused.shift() ?? -1;
-    if (slot >= 0 && (this.#host.inFlight.dueMs[slot] as number) > 0) this.#timedCount--;
-    return slot;
-  }
-
   #endUnderCursor(): void {
     const { backlog } = this;
     const { block, index, at, recordBytes } = backlog;
-    if (this.lastValues !== null) this.#doneKeys.set(keyOf(this.#host.arena, block.memoryAt + at), block);
+    this.lastValue?.endUnread(keyOf(this.#host.arena, block.memoryAt + at), block);
     backlog.advance();
     this.ledger.settle(block, index, recordBytes);
   }
 
   /** Slots of this queue that are with no consumer: waiting to be delivered again. */
-  *waitingSlots(): IterableIterator<number> {
-    yield* this.#redeliver.slots();
-    yield* this.#refused;
+  waitingSlots(): IterableIterator<number> {
+    return this.#redelivery.slots();
   }
 
   /**
@@ -649,22 +427,16 @@ export class Queue {
     const { inFlight } = this.#host;
     for (const slot of this.waitingSlots()) this.#makeVoid(slot);
     for (const slot of this.waitingSlots()) this.#dropIfOver(slot);
-    this.#redeliver.clear();
-    this.#refused = [];
-    this.#timedCount = 0;
-    this.#refusedDueMs = Number.POSITIVE_INFINITY;
+    this.#redelivery.clear();
     for (const consumer of this.consumers) {
       for (let slot = consumer.listHead; slot >= 0; slot = inFlight.nextOf(slot)) this.#makeVoid(slot);
     }
     this.inFlightCount = 0;
     this.inFlightBytes = 0;
-    this.#taken.clear();
-    this.#doneKeys.clear();
-    this.#uncommittedStored.clear();
-    this.lastValues?.clear();
+    this.lastValue?.clear();
     this.backlog.clear(this.nextOffset);
     this.ledger.clear();
-    this.expiryDueMs = Number.POSITIVE_INFINITY;
+    this.intake.expiryDueMs = Number.POSITIVE_INFINITY;
     return count;
   }
 

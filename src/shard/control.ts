@@ -6,7 +6,6 @@
  */
 import { OperationalError } from '../base/error.js';
 import type { LogBatch } from '../log/log.js';
-import { decodeSummary } from '../log/record-format.js';
 import type { ConsumerStats, QueueDefinition, QueueStats } from '../queue/definition.js';
 import { peek } from '../queue/peek.js';
 import { Queue } from '../queue/queue.js';
@@ -34,30 +33,6 @@ export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
     );
   }
   return parsed.definition;
-}
-
-/** Rebuilds a queue from its block summaries: exact counts, first and next offset. Cost: one pass over the summaries. */
-export function recoverQueue(loop: ShardLoop, definition: QueueDefinition): Queue {
-  const queue = new Queue(definition, loop);
-  let first = -1;
-  let next = 0;
-  let liveCount = 0;
-  let liveBytes = 0;
-  let expiryDueMs = Number.POSITIVE_INFINITY;
-  for (;;) {
-    const page = loop.readSummaries(queue.id, next, 4096);
-    for (const { firstOffset, value } of page) {
-      const summary = decodeSummary(value);
-      if (first < 0) first = firstOffset;
-      next = firstOffset + summary.recordCount;
-      liveCount += summary.recordCount - summary.ackedCount;
-      liveBytes += summary.recordBytes - summary.ackedBytes;
-      expiryDueMs = Math.min(expiryDueMs, summary.expiresEarliestMs);
-    }
-    if (page.length < 4096) break;
-  }
-  queue.recover(Math.max(first, 0), next, liveCount, liveBytes, expiryDueMs);
-  return queue;
 }
 
 /** See the file header. */
@@ -116,8 +91,7 @@ export class ShardControl {
     const queue = this.#queue(definition);
     await this.#loop.commitNow((batch) => batch.putQueue(definition.id, encodeDefinition(definition)));
     queue.update(definition);
-    queue.evictOverflow(this.#loop.limitShards);
-    this.#loop.noteAcks(queue);
+    this.#loop.evict(queue);
     this.#loop.schedule(queue);
     return undefined;
   }

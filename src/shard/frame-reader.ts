@@ -145,7 +145,7 @@ export class FrameReader {
       // Deleted while the message was under way: there is no queue to keep it in.
       if (queue === undefined) continue;
       this.#touch(queue);
-      if (queue.lastValues === null) {
+      if (queue.lastValue === null) {
         const admitted = queue.admit(words, recordsAt, recordCount);
         if (admitted === recordCount) {
           queue.runs.push(recordsAt, bytes, recordCount);

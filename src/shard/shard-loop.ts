@@ -14,10 +14,12 @@ import type { Log, LogBatch, StoredBlock } from '../log/log.js';
 import { Arena } from '../queue/arena.js';
 import { BlockWriter } from '../queue/block-writer.js';
 import { QueueConsumer } from '../queue/consumer-set.js';
+import { evictOverflow } from '../queue/eviction.js';
 import { expireUnread, type ExpiryWalk } from '../queue/expiry.js';
 import type { QueueHost } from '../queue/host.js';
 import { InFlightTable } from '../queue/in-flight.js';
 import type { Queue } from '../queue/queue.js';
+import { reclaimPages } from '../queue/reclaim.js';
 import type { Counters } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { FrameReader } from './frame-reader.js';
@@ -30,6 +32,10 @@ const TURN_BYTES_MAX = 128 * 1024;
 const ACK_DELAY_MS = 4;
 /** Messages that one queue may hand out before the next queue has its turn. */
 const DISPATCH_BUDGET = 512;
+/** Messages beyond a queue's limits that one turn ends; more than one group commit brings. */
+const EVICTION_BUDGET = 4096;
+/** Pages given back at once when block memory is full: room for the blocks of a few turns. */
+const RECLAIM_PAGES = 8;
 
 /** A commit whose bytes are written and wait for the disk. */
 interface PendingCommit {
@@ -77,6 +83,8 @@ export class ShardLoop implements QueueHost {
   /** Queues with acks that are not in the log yet, and since when. */
   readonly #unwritten = new Set<Queue>();
   #unwrittenSinceMs = 0;
+  /** Queues that are still beyond their limits. */
+  readonly #overflowing = new Set<Queue>();
   #syncsPending = 0;
   /** Settlements on their way to the main thread, and slots whose detach is to be confirmed. */
   readonly #settled = new Settlement();
@@ -121,12 +129,14 @@ export class ShardLoop implements QueueHost {
     if (stored.length > 0 || !this.#frames.settlement.isEmpty) this.#commit(stored);
     this.#frames.endTurn();
     for (const queue of this.#waiting) if (queue.refusedDueMs <= nowMs) this.schedule(queue);
+    for (const queue of this.#overflowing) this.evict(queue);
     const more = this.#dispatch(nowMs);
     const sent = this.#sendReplies();
     if (this.#out.publish()) env.ringDoorbell();
     // The ring was full: the main thread rings when it has read on. If it just did, go on at once.
     const stalled = !sent || more === 'outbox-full';
-    if (frameBytes > 0 || more === 'again' || (stalled && this.#out.requestRoom())) return 'busy';
+    if (frameBytes > 0 || more === 'again' || this.#overflowing.size > 0) return 'busy';
+    if (stalled && this.#out.requestRoom()) return 'busy';
     return stalled ? 'stalled' : 'idle';
   }
 
@@ -170,15 +180,12 @@ export class ShardLoop implements QueueHost {
     this.#ready.delete(queue);
     this.#waiting.delete(queue);
     this.#unwritten.delete(queue);
+    this.#overflowing.delete(queue);
     this.#expiryWalks.delete(queue);
   }
 
   get cacheBytesMax(): number {
     return this.#env.queueCacheBytes;
-  }
-
-  get limitShards(): number {
-    return this.#env.limitShards;
   }
 
   // ── commit ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -219,10 +226,16 @@ export class ShardLoop implements QueueHost {
     this.#settled.take(settlement);
     queues.forEach((queue, i) => {
       queue.commit(ends[i] as number);
-      queue.evictOverflow(this.#env.limitShards);
-      this.noteAcks(queue);
+      this.evict(queue);
       this.schedule(queue);
     });
+  }
+
+  /** Brings the queue within its limits, in later turns what is more than one turn's worth. */
+  evict(queue: Queue): void {
+    if (evictOverflow(queue, this.#env.limitShards, EVICTION_BUDGET)) this.#overflowing.add(queue);
+    else this.#overflowing.delete(queue);
+    this.noteAcks(queue);
   }
 
   #flushAcks(): void {
@@ -400,17 +413,7 @@ export class ShardLoop implements QueueHost {
   }
 
   reclaimMemory(): boolean {
-    let freed = false;
-    for (const queue of this.queues.values()) freed = queue.backlog.shed() || freed;
-    if (freed) return true;
-    // What consumers hold can be read again too, should it come back.
-    for (const block of this.inFlight.blocks) {
-      if (block === null || block.memoryAt < 0) continue;
-      this.arena.release(block.memoryAt, block.memoryBytes);
-      block.memoryAt = -1;
-      freed = true;
-    }
-    return freed;
+    return reclaimPages(this.queues.values(), this.inFlight, this.arena, RECLAIM_PAGES);
   }
 
   onCorruptBlock(queueId: number, firstOffset: number, error: unknown): void {

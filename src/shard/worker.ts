@@ -9,9 +9,11 @@
 import { OperationalError } from '../base/error.js';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
+import { Queue } from '../queue/queue.js';
+import { recoverQueue } from '../queue/recovery.js';
 import { Counters, workerBlock } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
-import { ShardControl, decodeDefinition, recoverQueue } from './control.js';
+import { ShardControl, decodeDefinition } from './control.js';
 import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerData } from './protocol.js';
 import { ShardLoop } from './shard-loop.js';
 
@@ -96,8 +98,11 @@ class ShardWorker {
 
   start(): void {
     const definitions = this.#log.queues().map(({ meta }) => decodeDefinition(meta));
-    for (const definition of definitions)
-      this.#loop.queues.set(definition.id, recoverQueue(this.#loop, definition));
+    for (const definition of definitions) {
+      const queue = new Queue(definition, this.#loop);
+      recoverQueue(queue, this.#loop);
+      this.#loop.queues.set(definition.id, queue);
+    }
     this.#data.port.on('message', (message: ToWorker) => {
       if (message === DOORBELL) this.#wake();
       else this.#serve(message);

@@ -10,7 +10,6 @@ import { openMemoryLog } from '../../src/log/memory-driver.js';
 import {
   RECORD_HEADER_BYTES,
   RecordWord,
-  decodeSummary,
   recordBytes as lengthOfRecord,
 } from '../../src/log/record-format.js';
 import { Arena, PAGE_BYTES } from '../../src/queue/arena.js';
@@ -20,6 +19,8 @@ import type { QueueDefinition } from '../../src/queue/definition.js';
 import type { QueueHost } from '../../src/queue/host.js';
 import { InFlightTable } from '../../src/queue/in-flight.js';
 import { Queue } from '../../src/queue/queue.js';
+import { reclaimPages } from '../../src/queue/reclaim.js';
+import { recoverQueue } from '../../src/queue/recovery.js';
 import type { RecordMemory } from '../../src/queue/record.js';
 
 /** A queue definition with EMQX's defaults, unlimited, and `changes`. */
@@ -139,6 +140,8 @@ export class FakeHost implements QueueHost {
   /** Called with every delivery, at the moment it is made. */
   onDeliver: (delivery: FakeDelivery) => void = () => {};
   reclaims = 0;
+  /** Pages that one `reclaimMemory` gives back. */
+  reclaimPages = 2;
   blocksRead = 0;
   summariesRead = 0;
   readonly #source = memoryOf(SOURCE_BYTES);
@@ -164,20 +167,7 @@ export class FakeHost implements QueueHost {
   queue(changes: Partial<QueueDefinition> = {}): Queue {
     const queue = new Queue(definitionWith(changes), this);
     this.queues.set(queue.id, queue);
-    let first = -1;
-    let next = 0;
-    let count = 0;
-    let bytes = 0;
-    let expiryMs = Number.POSITIVE_INFINITY;
-    for (const { firstOffset, value } of this.log.readSummaries(queue.id, 0, Number.MAX_SAFE_INTEGER)) {
-      const summary = decodeSummary(value);
-      if (first < 0) first = firstOffset;
-      next = firstOffset + summary.recordCount;
-      count += summary.recordCount - summary.ackedCount;
-      bytes += summary.recordBytes - summary.ackedBytes;
-      expiryMs = Math.min(expiryMs, summary.expiresEarliestMs);
-    }
-    queue.recover(Math.max(0, first), next, count, bytes, expiryMs);
+    recoverQueue(queue, this);
     return queue;
   }
 
@@ -308,16 +298,7 @@ export class FakeHost implements QueueHost {
   }
   reclaimMemory(): boolean {
     this.reclaims++;
-    let freed = false;
-    for (const queue of this.queues.values()) freed = queue.backlog.shed() || freed;
-    if (freed) return true;
-    for (const block of this.inFlight.blocks) {
-      if (block === null || block.memoryAt < 0) continue;
-      this.arena.release(block.memoryAt, block.memoryBytes);
-      block.memoryAt = -1;
-      freed = true;
-    }
-    return freed;
+    return reclaimPages(this.queues.values(), this.inFlight, this.arena, this.reclaimPages);
   }
   onCorruptBlock(_queueId: number, firstOffset: number): void {
     this.corrupt.push(firstOffset);

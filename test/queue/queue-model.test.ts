@@ -1,6 +1,7 @@
 import { expect, test } from 'vitest';
 import { assert } from '../../src/base/error.js';
 import { BLOCK_HEADER_BYTES, RECORD_HEADER_BYTES, decodeSummary } from '../../src/log/record-format.js';
+import { evictOverflow } from '../../src/queue/eviction.js';
 import type { QueueConsumer } from '../../src/queue/consumer-set.js';
 import type { DispatchStrategy, QueueDefinition } from '../../src/queue/definition.js';
 import { expireUnread, type ExpiryWalk } from '../../src/queue/expiry.js';
@@ -201,7 +202,7 @@ class Run {
   evict(): void {
     const limit = this.definition.messagesMax ?? Number.POSITIVE_INFINITY;
     const before = this.queue.counters.evicted;
-    this.queue.evictOverflow(16);
+    evictOverflow(this.queue, 16, Number.POSITIVE_INFINITY);
     let evicted = this.queue.counters.evicted - before;
     this.evicted += evicted;
     const hadMessages = this.live.length;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import type { QueueConsumer } from '../../src/queue/consumer-set.js';
+import { evictOverflow } from '../../src/queue/eviction.js';
 import { expireUnread } from '../../src/queue/expiry.js';
 import { KeyEvaluationError } from '../../src/queue/key-expression/error.js';
 import { peek } from '../../src/queue/peek.js';
@@ -203,21 +204,54 @@ describe('bounds', () => {
     queue.dispatch(0, 10);
     const held = host.read();
     host.store(queue, messages(3, 4));
-    queue.evictOverflow(16);
+    evictOverflow(queue, 16, Number.POSITIVE_INFINITY);
     expect(queue.ledger.liveCount).toBe(4);
     expect(queue.counters.evicted).toBe(3);
     for (const { tag } of held) host.answer(queue, consumer, tag, 'ack');
     expect(drain(host, queue, consumer)).toEqual([5, 6]);
   });
 
+  test('eviction goes on where its budget ended, and counts are exact in between [broker]', () => {
+    const host = new FakeHost();
+    const queue = host.queue();
+    for (let turn = 0; turn < 10; turn++) host.store(queue, messages(100, turn * 100));
+    queue.update({ ...queue.definition, messagesMax: 50 });
+    for (let left = 1000; left > 100; left -= 100) {
+      expect(evictOverflow(queue, 16, 100)).toBe(true);
+      expect([queue.ledger.liveCount, queue.counters.evicted]).toEqual([left - 100, 1100 - left]);
+    }
+    expect(evictOverflow(queue, 16, 100)).toBe(false);
+    expect([queue.ledger.liveCount, queue.counters.evicted]).toEqual([50, 950]);
+    host.flush(queue);
+    expect(drain(host, queue, host.attach(queue))).toEqual(messages(50, 950).map(({ id }) => id));
+  });
+
+  test('memory is given back from the far end, and no more than was asked for [broker]', () => {
+    const host = new FakeHost({ pages: 16 });
+    const queue = host.queue();
+    // One block of about half a page per turn.
+    for (let turn = 0; turn < 20; turn++) host.store(queue, messages(1, turn, { payloadBytes: 130_000 }));
+    const before = host.arena.freePages;
+    host.reclaimPages = 3;
+    expect(host.reclaimMemory()).toBe(true);
+    expect(host.arena.freePages).toBe(before + 3);
+    const readBefore = host.blocksRead;
+    const consumer = host.attach(queue);
+    queue.dispatch(0, 10);
+    expect(ids(host.ring)).toEqual(messages(10).map(({ id }) => id));
+    expect(host.blocksRead, 'what comes next is still in memory').toBe(readBefore);
+    for (const { tag } of host.read()) host.answer(queue, consumer, tag, 'ack');
+    expect(drain(host, queue, consumer)).toEqual(messages(10, 10).map(({ id }) => id));
+  });
+
   test('limits of EMQX count per shard of theirs, and bytes count as messages do [broker]', () => {
     const host = new FakeHost();
     const queue = host.queue({ shardMessageCountMax: 2 });
     host.store(queue, messages(50));
-    queue.evictOverflow(16);
+    evictOverflow(queue, 16, Number.POSITIVE_INFINITY);
     expect(queue.ledger.liveCount).toBe(32);
     queue.update({ ...queue.definition, shardMessageCountMax: Number.POSITIVE_INFINITY, bytesMax: 720 });
-    queue.evictOverflow(16);
+    evictOverflow(queue, 16, Number.POSITIVE_INFINITY);
     expect(queue.ledger.liveBytes).toBeLessThanOrEqual(720);
     expect(queue.ledger.liveBytes).toBeGreaterThan(560);
   });
@@ -233,7 +267,7 @@ describe('bounds', () => {
     queue.runs.push(0, 3 * 80, 3);
     expect(queue.admit(memory.words, 0, 8)).toBe(1);
     expect(queue.counters.refused).toBe(4 + 7);
-    queue.evictOverflow(16);
+    evictOverflow(queue, 16, Number.POSITIVE_INFINITY);
     expect(queue.ledger.liveCount).toBe(6);
   });
 
@@ -468,7 +502,7 @@ describe('expiry', () => {
       expect(queue.ledger.liveCount).toBe(4);
       sweep(host, queue, 10_000);
       expect(queue.ledger.liveCount).toBe(2);
-      expect(queue.expiryDueMs).toBe(20_000);
+      expect(queue.intake.expiryDueMs).toBe(20_000);
       const consumer = host.attach(queue);
       queue.dispatch(19_500, 10);
       expect(host.read()).toMatchObject([
@@ -523,7 +557,7 @@ describe('expiry', () => {
     queue.detach(consumer);
     host.store(queue, [{ id: 5000, expiryS: 5 }]);
     expect(expireUnread(queue, host, host.batch, 2100, walk)).toBeNull();
-    expect(queue.expiryDueMs).toBeLessThanOrEqual(5000);
+    expect(queue.intake.expiryDueMs).toBeLessThanOrEqual(5000);
     sweep(host, queue, 6000);
     expect(queue.ledger.liveCount).toBe(0);
   });
