@@ -48,7 +48,8 @@ describe('a killed shard worker', () => {
     const stored = publisher.stored();
     const seen = (): Set<number> => new Set(consumers.flatMap(({ got }) => got));
     await until(() => stored.every((number) => seen().has(number)), 'every stored message is delivered');
-    expect(stored.length).toBeGreaterThan(1000);
+    // More than the last ten: how many more depends on the speed of the machine.
+    expect(stored.length).toBeGreaterThan(10);
     expect(publisher.status.every((status) => status === 0 || status === 4)).toBe(true);
     expect(publisher.status.slice(-10)).toEqual(new Array(10).fill(0));
     await until(
