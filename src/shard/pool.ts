@@ -15,7 +15,8 @@ import { PAGE_BYTES } from '../queue/arena.js';
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import { Counters, MAIN_BLOCK } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
-import { OpenPublisher, ShardClient, type ShardMemory } from './client.js';
+import { Calls, type ControlCall } from './calls.js';
+import { ShardClient, type ShardMemory } from './client.js';
 import { BEING_PLACED, existingShards, readLayout, shardDirectory, writeLayout } from './layout.js';
 import type {
   Attachment,
@@ -27,11 +28,11 @@ import type {
   Shards,
   ShardState,
 } from './link.js';
+import { OpenPublisher } from './open-publisher.js';
 import { shardOf } from './placement.js';
 import {
   CONSUMER_SLOTS_MAX,
   DOORBELL,
-  type ControlRequest,
   type ControlResult,
   type Durability,
   type ToMain,
@@ -62,22 +63,11 @@ export interface PoolOptions {
   log(level: 'info' | 'warn' | 'error', message: string, detail?: Record<string, unknown>): void;
 }
 
-type ControlCall = ControlRequest extends infer R
-  ? R extends { id: number }
-    ? Omit<R, 'id'>
-    : never
-  : never;
-
-interface Call {
-  resolve(result: ControlResult): void;
-  reject(error: Error): void;
-}
-
 /** One shard's worker: its port, its open calls, its life. */
 interface Shard {
   readonly id: number;
   readonly client: ShardClient;
-  readonly calls: Map<number, Call>;
+  readonly calls: Calls;
   port: MessagePort | null;
   abort: AbortController | null;
   state: 'starting' | 'up' | 'down' | 'closed';
@@ -97,7 +87,6 @@ export class ShardPool implements Shards, ConsumerDirectory {
   readonly #counters: Counters;
   readonly #freePublishers: number[] = [];
   #publisherCount = 0;
-  #callCount = 0;
   #pollScheduled = false;
   #onHandedOut: (deliveries: number, isTurnOver: boolean) => void = () => {};
   #isPumping = false;
@@ -123,7 +112,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
     this.#shards = Array.from({ length: options.shardCount }, (_, id) => ({
       id,
       client: new ShardClient(id, () => this.#schedulePoll()),
-      calls: new Map<number, Call>(),
+      calls: new Calls(),
       port: null,
       abort: null,
       state: 'starting',
@@ -216,10 +205,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
     } else if ('log' in message) {
       this.#options.log(message.log.level, message.log.message, { shard: shard.id, ...message.log.detail });
     } else if ('id' in message) {
-      const call = shard.calls.get(message.id);
-      shard.calls.delete(message.id);
-      if ('result' in message) call?.resolve(message.result);
-      else call?.reject(callError(message.error));
+      shard.calls.answered(message);
     }
   }
 
@@ -230,12 +216,11 @@ export class ShardPool implements Shards, ConsumerDirectory {
     shard.port?.close();
     shard.port = null;
     shard.client.down();
-    for (const call of shard.calls.values()) {
-      // The end of the task may be heard of before the answer to `close`, which asked for it.
-      if (error === undefined && this.#isClosing) call.resolve(undefined);
-      else call.reject(new OperationalError('ERR_SHARD_DOWN', `shard ${shard.id} ended`, error));
-    }
-    shard.calls.clear();
+    // The end of the task may be heard of before the answer to `close`, which asked for it.
+    const isAsAsked = error === undefined && this.#isClosing;
+    shard.calls.end(
+      isAsAsked ? undefined : new OperationalError('ERR_SHARD_DOWN', `shard ${shard.id} ended`, error),
+    );
     if (this.#isClosing) return;
     if (wasStarting && shard.restarts === 0) {
       rejectStart(error);
@@ -396,11 +381,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
     if (port === null || shard.state !== 'up') {
       return Promise.reject(new OperationalError('ERR_SHARD_DOWN', `shard ${shard.id} is not up`));
     }
-    const id = ++this.#callCount;
-    return new Promise((resolve, reject) => {
-      shard.calls.set(id, { resolve, reject });
-      port.postMessage({ ...call, id });
-    });
+    return shard.calls.send(port, call);
   }
 
   #callFor(definition: QueueDefinition, call: ControlCall): Promise<ControlResult> {
@@ -449,14 +430,4 @@ export class ShardPool implements Shards, ConsumerDirectory {
   killShard(shardId: number): void {
     this.#shards[shardId]?.abort?.abort();
   }
-}
-
-function callError({ code, message }: { code: string; message: string }): Error {
-  return isLogCode(code) ? new OperationalError(code, message) : new Error(message);
-}
-
-function isLogCode(
-  code: string,
-): code is 'ERR_LOG_WRITE' | 'ERR_LOG_READ' | 'ERR_LOG_CORRUPT' | 'ERR_LOG_SYNC' {
-  return ['ERR_LOG_WRITE', 'ERR_LOG_READ', 'ERR_LOG_CORRUPT', 'ERR_LOG_SYNC'].includes(code);
 }

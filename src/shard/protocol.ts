@@ -119,12 +119,17 @@ export type ControlResult = undefined | number | QueueStats | ConsumerStats[] | 
 export const DOORBELL = 0;
 /** Messages of the port towards the worker. */
 export type ToWorker = typeof DOORBELL | ControlRequest;
+/** Answer to a control call. */
+export type ControlAnswer = { readonly id: number } & (
+  | { readonly result: ControlResult }
+  | { readonly error: { readonly code: string; readonly message: string } }
+);
+
 /** Messages of the port towards the main thread. */
 export type ToMain =
   | typeof DOORBELL
   | { readonly ready: { readonly definitions: readonly QueueDefinition[] } }
-  | { readonly id: number; readonly result: ControlResult }
-  | { readonly id: number; readonly error: { readonly code: string; readonly message: string } }
+  | ControlAnswer
   | { readonly disk: number; readonly queues: number }
   | {
       readonly log: {

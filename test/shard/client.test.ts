@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { OpenPublisher, ShardClient } from '../../src/shard/client.js';
+import { ShardClient } from '../../src/shard/client.js';
 import {
   NO_TOKEN,
   PublishStatus,
@@ -7,6 +7,7 @@ import {
   type Consumer,
   type Delivery,
 } from '../../src/shard/link.js';
+import { OpenPublisher } from '../../src/shard/open-publisher.js';
 import { FrameType } from '../../src/shard/protocol.js';
 import { FakeWorker, RecordingPublisher, packet, recordsOf } from './fake-worker.js';
 
