@@ -38,6 +38,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
     const http = await startHttpServer({
       admin: broker.admin,
       apiKeys,
+      counterMemory: broker.counterMemory,
       host: config.httpHost,
       port: config.httpPort,
       drainTimeoutMs: config.drainTimeoutMs,

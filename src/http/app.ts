@@ -29,6 +29,8 @@ export type App = FastifyInstance<
 /** What a group of routes is added with. The same group is added once per path that it answers under. */
 export interface RouteGroup {
   readonly admin: Admin;
+  /** Shared counters of all threads. */
+  readonly counterMemory: SharedArrayBuffer;
   /** Group in the OpenAPI document. */
   readonly tag: string;
   /** Operation ids must be unique: only the group of the canonical path has them. */

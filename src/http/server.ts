@@ -1,7 +1,7 @@
 /**
  * The HTTP server: REST API under `/api/v5`, its OpenAPI document, and the life of the listener. Main thread.
  *
- * Always true: every answer is JSON and every failure `{"code","message"}`; no route exists that the OpenAPI document
+ * Always true: every answer but the metrics is JSON and every failure `{"code","message"}`; no route exists that the OpenAPI document
  * does not show, except the answers 404 and 405; bodies, headers, request time and open connections are bounded; `close` is done
  * within the drain time whatever clients keep open. No state beyond the one server that it returns.
  * Source: REF 7; Fastify 5 with TypeBox schemas.
@@ -18,6 +18,7 @@ import type { Admin } from '../broker/admin.js';
 import type { App } from './app.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
 import { createGuard } from './guard.js';
+import { metrics } from './metrics.js';
 import { mqConfig } from './mq-config.js';
 import { operations } from './operation.js';
 import { queueCollection } from './queue-collection.js';
@@ -28,6 +29,8 @@ import { createValidatorCompiler } from './validation.js';
 export interface HttpServerOptions {
   readonly admin: Admin;
   readonly apiKeys: ApiKeys;
+  /** Shared counters of all threads, for the metrics. */
+  readonly counterMemory: SharedArrayBuffer;
   readonly host: string;
   /** 0 takes any free port. */
   readonly port: number;
@@ -61,7 +64,7 @@ const groups = [
   { path: '/queues', routes: [queueCollection, queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queue', routes: [queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: false },
-  { path: '', routes: [operations], tag: 'Operation', isCanonical: true },
+  { path: '', routes: [operations, metrics], tag: 'Operation', isCanonical: true },
 ] as const;
 
 /** Builds the server and listens. Throws `OperationalError` ERR_LISTEN when the address cannot be used. */
@@ -128,7 +131,8 @@ export async function buildApp(
   });
   await addOpenApi(app, options.version);
   for (const { path, routes, tag, isCanonical } of groups) {
-    const group = { prefix: `${root}${path}`, admin: options.admin, tag, isCanonical };
+    const { admin, counterMemory } = options;
+    const group = { prefix: `${root}${path}`, admin, counterMemory, tag, isCanonical };
     for (const add of routes) await app.register(add, group);
   }
   refuseOtherMethods(app, known);

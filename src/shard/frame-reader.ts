@@ -13,7 +13,7 @@ import { KeyEvaluationError } from '../queue/key-expression/error.js';
 import { RecordKeyContext, type PublisherInfo } from '../queue/record-key-context.js';
 import type { Queue } from '../queue/queue.js';
 import type { Counters } from '../telemetry/counter.js';
-import { slot as metric } from '../telemetry/counter-layout.js';
+import { slot as metric, slotOf } from '../telemetry/counter-layout.js';
 import { KeyedRecord } from './keyed-record.js';
 import { PublishStatus } from './link.js';
 import {
@@ -26,6 +26,9 @@ import {
   publishRecordsAt,
 } from './protocol.js';
 import { Settlement } from './settlement.js';
+
+const QUOTA_EXCEEDED = slotOf('messagesRefused', 'quota-exceeded');
+const KEY_ERROR = slotOf('messagesRefused', 'key-error');
 
 /** What the frames ask for; `ShardLoop` does it. */
 export interface FrameTarget {
@@ -147,13 +150,14 @@ export class FrameReader {
       this.#touch(queue);
       if (queue.lastValue === null) {
         const admitted = queue.admit(words, recordsAt, recordCount);
+        this.#counters.add(metric.messagesQueued, admitted);
         if (admitted === recordCount) {
           queue.runs.push(recordsAt, bytes, recordCount);
           continue;
         }
         statuses ??= new Uint8Array(recordCount);
         statuses.fill(PublishStatus.quotaExceeded, admitted);
-        this.#counters.add(metric.messagesRefused, recordCount - admitted);
+        this.#counters.add(QUOTA_EXCEEDED, recordCount - admitted);
         if (admitted > 0) queue.runs.push(recordsAt, this.#lengthOf(recordsAt, admitted), admitted);
       } else {
         statuses = this.#publishKeyed(
@@ -166,7 +170,6 @@ export class FrameReader {
         );
       }
     }
-    this.#counters.add(metric.messagesQueued, recordCount * queueCount);
     if ((type & PUBLISH_SETTLE_BIT) === 0) return;
     if (statuses === null) this.settlement.addStored();
     else this.settlement.addPartly(statuses);
@@ -201,16 +204,20 @@ export class FrameReader {
       if (!(error instanceof KeyEvaluationError)) throw error;
       queue.counters.keyErrors++;
       const policy = queue.definition.keyErrorPolicy;
-      if (policy === 'reject') return PublishStatus.keyError;
-      if (policy === 'drop') return PublishStatus.stored;
+      if (policy === 'reject' || policy === 'drop') {
+        this.#counters.add(KEY_ERROR, 1);
+        return policy === 'reject' ? PublishStatus.keyError : PublishStatus.stored;
+      }
       key = '';
     }
     if (queue.refusesKey(key)) {
       queue.counters.refused++;
+      this.#counters.add(QUOTA_EXCEEDED, 1);
       return PublishStatus.quotaExceeded;
     }
     queue.runs.push(0, this.#keyed.build(this.#ring, at, key), 1);
     queue.appendKeyed(this.#keyed.memory, this.#writer, key, this.#batch);
+    this.#counters.add(metric.messagesQueued, 1);
     return PublishStatus.stored;
   }
 

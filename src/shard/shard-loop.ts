@@ -24,6 +24,7 @@ import type { Counters } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { FrameReader } from './frame-reader.js';
 import { DELIVER_BYTES, FrameType, type Durability } from './protocol.js';
+import { QueueMetrics } from './queue-metrics.js';
 import { Settlement } from './settlement.js';
 
 /** Bytes of frames taken per turn: the size of a group commit. */
@@ -89,6 +90,7 @@ export class ShardLoop implements QueueHost {
   /** Settlements on their way to the main thread, and slots whose detach is to be confirmed. */
   readonly #settled = new Settlement();
   readonly #detached: number[] = [];
+  readonly #queueMetrics: QueueMetrics;
   readonly #expiryWalks = new Map<Queue, ExpiryWalk>();
 
   constructor(
@@ -107,6 +109,7 @@ export class ShardLoop implements QueueHost {
     this.inFlight = new InFlightTable(epoch);
     this.inFlightCounts = new Int32Array(inFlightCounts);
     this.#batch = env.log.batch();
+    this.#queueMetrics = new QueueMetrics(env.counters);
     this.#frames = new FrameReader(this, this.#in, this.#batch, this.#blockWriter, env.counters);
   }
 
@@ -176,6 +179,7 @@ export class ShardLoop implements QueueHost {
 
   /** Forgets a queue that is being deleted. */
   remove(queue: Queue): void {
+    this.#queueMetrics.add(queue);
     this.queues.delete(queue.id);
     this.#ready.delete(queue);
     this.#waiting.delete(queue);
@@ -368,6 +372,7 @@ export class ShardLoop implements QueueHost {
       this.noteAcks(queue);
       this.#write();
     }
+    this.#queueMetrics.tick(this.queues, this.arena);
     this.#env.log.maintain(nowMs);
   }
 

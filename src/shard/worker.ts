@@ -110,8 +110,14 @@ class ShardWorker {
     this.#maintenance = setInterval(() => this.#guard(() => this.#maintain()), MAINTENANCE_MS);
     if (this.#data.durability === 'interval') this.#syncAtIntervals();
     this.#tell({ ready: { definitions } });
-    this.#tell({ disk: this.#log.diskBytes(), queues: definitions.length });
+    this.#tellSize();
     this.#scheduleTurn();
+  }
+
+  #tellSize(): void {
+    const disk = this.#log.diskBytes();
+    this.#counters.set(metric.logDiskBytes, disk);
+    this.#tell({ disk, queues: this.#loop.queues.size });
   }
 
   #tell(message: ToMain): void {
@@ -192,7 +198,7 @@ class ShardWorker {
 
   #maintain(): void {
     this.#loop.maintain(Date.now());
-    this.#tell({ disk: this.#log.diskBytes(), queues: this.#loop.queues.size });
+    this.#tellSize();
     this.#wake();
   }
 

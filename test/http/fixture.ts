@@ -10,6 +10,7 @@ import { expect } from 'vitest';
 
 import { ApiKeys } from '../../src/auth/api-key.js';
 import { buildApp } from '../../src/http/server.js';
+import { createCounterMemory } from '../../src/telemetry/counter.js';
 import { createFixture, type FixtureOptions } from '../broker/fixture.js';
 
 export interface ApiFixtureOptions extends FixtureOptions {
@@ -41,7 +42,8 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
   const fixture = await createFixture(options);
   const logged: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
-  const app = await buildApp({ admin: fixture.admin, apiKeys, version: '0.0.0-test', logger });
+  const counterMemory = createCounterMemory(1);
+  const app = await buildApp({ admin: fixture.admin, apiKeys, counterMemory, version: '0.0.0-test', logger });
   document ??= app.swagger() as unknown as OpenApiDocument;
   const described = document;
 
@@ -67,6 +69,7 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
   return {
     ...fixture,
     app,
+    counterMemory,
     document: described,
     logged,
     send,

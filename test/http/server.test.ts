@@ -7,6 +7,7 @@ import { ApiKeys } from '../../src/auth/api-key.js';
 import { restErrors } from '../../src/http/error.js';
 import { isLoopbackAddress, isLoopbackHost } from '../../src/http/guard.js';
 import { type HttpServer, startHttpServer } from '../../src/http/server.js';
+import { createCounterMemory } from '../../src/telemetry/counter.js';
 import { createFixture } from '../broker/fixture.js';
 import { type Api, type ApiFixtureOptions, createApi } from './fixture.js';
 
@@ -273,6 +274,7 @@ describe('the OpenAPI document', () => {
       '/api/v5/status': ['get'],
       '/api/v5/shards': ['get'],
       '/api/v5/shards/{id}/restart': ['post'],
+      '/api/v5/prometheus/stats': ['get'],
     };
     for (const base of ['message_queues/queues', 'queues', 'queue']) {
       expected[`/api/v5/${base}/{name}`] = item;
@@ -317,6 +319,7 @@ describe('the listener', () => {
     const server = await startHttpServer({
       admin: fixture.admin,
       apiKeys: ApiKeys.none(),
+      counterMemory: createCounterMemory(1),
       host: '127.0.0.1',
       port: 0,
       drainTimeoutMs: 100,
