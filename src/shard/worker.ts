@@ -14,6 +14,7 @@ import { recoverQueue } from '../queue/recovery.js';
 import { Counters, workerBlock } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { ShardControl, decodeDefinition } from './control.js';
+import { FrameWait } from './frame-wait.js';
 import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerData } from './protocol.js';
 import { ShardLoop } from './shard-loop.js';
 
@@ -26,14 +27,6 @@ const CLOSE_TURNS_MAX = 64;
 const DOZE_MS = 1;
 /** The same while the disk's answer is awaited, which comes through the event loop. */
 const DOZE_SYNCING_MS = 0.2;
-/**
- * How long an idle worker looks for frames before it blocks, when they have come that soon lately. Between consumers
- * with small windows it saves a wake-up per round: 10 consumers of window 10 took 350 to 400 k messages/s from a
- * backlog instead of 310 to 350 k.
- */
-const LOOK_MS = 0.2;
-const LOOKS_PER_CLOCK = 50;
-
 /** The Piscina task. Resolves after a clean close. */
 export async function runShard(data: WorkerData): Promise<void> {
   const log = await openLog({
@@ -50,6 +43,7 @@ class ShardWorker {
   readonly #log: Log;
   readonly #loop: ShardLoop;
   readonly #control: ShardControl;
+  readonly #wait: FrameWait;
   readonly #counters: Counters;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
@@ -62,7 +56,6 @@ class ShardWorker {
   #servingRequests = false;
   /** The last doze brought nothing: sleep next. */
   #dozedOut = false;
-  #waitsAreShort = false;
 
   constructor(data: WorkerData, log: Log, resolve: () => void, reject: (error: unknown) => void) {
     this.#data = data;
@@ -94,6 +87,7 @@ class ShardWorker {
       data.inFlightCounts,
     );
     this.#control = new ShardControl(this.#loop);
+    this.#wait = new FrameWait(this.#loop, () => performance.now());
   }
 
   start(): void {
@@ -152,7 +146,7 @@ class ShardWorker {
     const dueMs = this.#loop.nextDueMs();
     if (end === 'idle' && !this.#dozedOut) {
       const dozeMs = this.#loop.isSyncing ? DOZE_SYNCING_MS : DOZE_MS;
-      this.#dozedOut = !this.#awaitFrames(Math.min(dozeMs, dueMs - Date.now()));
+      this.#dozedOut = !this.#wait.wait(Math.min(dozeMs, dueMs - Date.now()));
       // Once more through the event loop, in case control calls or the disk's answer came meanwhile.
       this.#scheduleTurn();
       return;
@@ -164,21 +158,6 @@ class ShardWorker {
     this.#dozedOut = false;
     this.#state = 'asleep';
     this.#armDueTimer(dueMs);
-  }
-
-  /**
-   * Waits on the ring for at most `timeoutMs`: by looking as long as waits have been short lately, which saves both
-   * sides the system call and the time of a wake-up, then blocked. True when frames came.
-   */
-  #awaitFrames(timeoutMs: number): boolean {
-    if (timeoutMs <= 0) return false;
-    const startMs = performance.now();
-    while (this.#waitsAreShort && performance.now() - startMs < LOOK_MS) {
-      for (let i = 0; i < LOOKS_PER_CLOCK; i++) if (this.#loop.hasFrames) return true;
-    }
-    const came = this.#loop.doze(timeoutMs);
-    this.#waitsAreShort = came && performance.now() - startMs < 2 * LOOK_MS;
-    return came;
   }
 
   /** Makes sure that a turn happens at `dueMs`; an earlier timer that is already armed will do. */

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import { Worker } from 'node:worker_threads';
 import { describe, expect, test } from 'vitest';
 import {
   FRAME_HEADER_BYTES,
@@ -28,7 +30,7 @@ function fill(bytes: Buffer, from: number, to: number, value: number): void {
 /** A frame as the naive model keeps it. */
 interface Frame {
   length: number;
-  readonly type: number;
+  type: number;
   readonly start: number;
   /** Length and first byte of every part: the reserved one and what it was extended by. */
   readonly parts: { from: number; to: number; value: number }[];
@@ -36,7 +38,12 @@ interface Frame {
 
 /** The ring as a list: it says what fits, by walking everything. */
 class Model {
-  readonly frames: (Frame & { padding: number; isPublished: boolean; isRead: boolean })[] = [];
+  readonly frames: (Frame & {
+    padding: number;
+    isPublished: boolean;
+    isRead: boolean;
+    isSeenAhead: boolean;
+  })[] = [];
   tail: number;
   constructor(start: number) {
     this.tail = start;
@@ -75,7 +82,7 @@ describe('ring against a naive model', () => {
     for (let step = 0; step < 5000; step++) {
       const fillMax = random.chance(0.3) ? RING_BYTES : (RING_BYTES / 8) * 7;
       const label = `seed ${seed}, step ${step}`;
-      switch (random.below(7)) {
+      switch (random.below(8)) {
         case 0:
         case 1: {
           const length = FRAME_HEADER_BYTES + random.below(random.chance(0.1) ? FRAME_BYTES_MAX - 15 : 200);
@@ -91,7 +98,16 @@ describe('ring against a naive model', () => {
           model.tail += padding + alignFrame(length);
           written += padding + alignFrame(length);
           const parts = [{ from: FRAME_HEADER_BYTES, to: length, value }];
-          model.frames.push({ length, type, start: at, parts, padding, isPublished: false, isRead: false });
+          model.frames.push({
+            length,
+            type,
+            start: at,
+            parts,
+            padding,
+            isPublished: false,
+            isRead: false,
+            isSeenAhead: false,
+          });
           expect(at, label).toBe((model.tail - alignFrame(length)) % RING_BYTES);
           break;
         }
@@ -127,6 +143,21 @@ describe('ring against a naive model', () => {
           if (frame !== undefined) frame.isRead = true;
           break;
         }
+        case 6: {
+          // What was read is not looked at again, nor is what was looked at; it is still read in its turn.
+          const frame = model.frames.find(
+            ({ isPublished, isRead, isSeenAhead }) => isPublished && !isRead && !isSeenAhead,
+          );
+          const at = reader.nextAhead();
+          if (frame === undefined) {
+            expect(at, label).toBe(-1);
+            break;
+          }
+          check(reader, at, frame);
+          frame.isSeenAhead = true;
+          if (random.chance(0.5)) reader.setType(at, (frame.type = random.below(0xffff)));
+          break;
+        }
         default: {
           reader.release();
           while (model.frames[0]?.isRead === true) {
@@ -135,6 +166,9 @@ describe('ring against a naive model', () => {
           }
         }
       }
+      expect(reader.hasFrames, label).toBe(
+        model.frames.some(({ isPublished, isRead }) => isPublished && !isRead),
+      );
       for (const { position, at } of positions.splice(0, Math.max(0, positions.length - 4))) {
         expect(writer.passed(position), label).toBe(at <= released);
       }
@@ -217,6 +251,49 @@ describe('ring doorbells', () => {
     reader.wake();
     writer.reserve(16, 1, RING_BYTES);
     expect(writer.publish(), 'it woke up by itself').toBe(false);
+  });
+
+  test('a dozing reader is awake again after it, with frames or without, and needs no doorbell [broker]', () => {
+    const { writer, reader } = ringAt(2 ** 32 - 8);
+    expect(reader.hasFrames).toBe(false);
+    expect(reader.doze(0.01), 'nothing comes').toBe(false);
+    writer.reserve(16, 1, RING_BYTES);
+    expect(reader.hasFrames, 'not published yet').toBe(false);
+    expect(writer.publish(), 'the doze is over').toBe(false);
+    expect([reader.hasFrames, reader.doze(60_000)], 'frames that are there are not waited for').toEqual([
+      true,
+      true,
+    ]);
+    reader.next();
+    expect(reader.hasFrames).toBe(false);
+    expect(reader.sleep()).toBe(false);
+    writer.reserve(16, 1, RING_BYTES);
+    expect(writer.publish(), 'a doze before does not swallow the doorbell of a sleep').toBe(true);
+  });
+
+  test('a publish ends a doze on another thread without a doorbell [broker]', async () => {
+    const memory = createRingMemory(RING_BYTES);
+    const header = new Int32Array(memory, 0, 64);
+    const writer = new RingWriter(memory);
+    // What `doze` does, on a thread of its own: says so, waits to be notified, tells how it ended.
+    const thread = new Worker(
+      `const { workerData, parentPort } = require('node:worker_threads');
+       const header = new Int32Array(workerData, 0, 64);
+       Atomics.store(header, 32, 2);
+       parentPort.postMessage('dozing');
+       parentPort.postMessage(Atomics.wait(header, 32, 2, 60000));`,
+      { eval: true, workerData: memory },
+    );
+    try {
+      await once(thread, 'message');
+      expect(Atomics.load(header, 32)).toBe(2);
+      writer.reserve(16, 1, RING_BYTES);
+      const ended = once(thread, 'message');
+      expect(writer.publish(), 'nobody has to ring').toBe(false);
+      expect((await ended)[0]).not.toBe('timed-out');
+    } finally {
+      await thread.terminate();
+    }
   });
 
   test('a writer that wants room is rung once, when something was released [broker]', () => {

@@ -236,7 +236,7 @@ export class FakeShards implements Shards {
 
   pump(): void {}
 
-  onHandedOut(): void {}
+  onHandedOut(_listener: (deliveries: number, isTurnOver: boolean) => void): void {}
 
   /** What waits in a queue. */
   queue(queueId: number): FakeMessage[] {
