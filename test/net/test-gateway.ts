@@ -15,6 +15,7 @@ import { CounterReader, Counters, createCounterMemory, MAIN_BLOCK } from '../../
 import { createLogger } from '../../src/telemetry/logger.js';
 import { RawClient } from '../harness/raw-client.js';
 import { testScope, type Scope } from '../harness/scope.js';
+import { definitionWith } from '../queue/fake-host.js';
 import { FakeShards } from '../session/fake-shards.js';
 
 /** A running gateway and what is behind it. */
@@ -129,29 +130,5 @@ export async function expectNothing(client: RawClient): Promise<void> {
 
 /** A regular queue with default settings. */
 export function queueDefinition(id: number, name: string, topicFilter: string): QueueDefinition {
-  return {
-    id,
-    name,
-    topicFilter,
-    isLastvalue: false,
-    createdAtMs: 0,
-    keyExpression: '',
-    keyErrorPolicy: 'drop',
-    dispatchStrategy: 'round_robin',
-    dataRetentionPeriodMs: 604_800_000,
-    shardMessageCountMax: Number.POSITIVE_INFINITY,
-    shardMessageBytesMax: Number.POSITIVE_INFINITY,
-    messagesMax: Number.POSITIVE_INFINITY,
-    bytesMax: Number.POSITIVE_INFINITY,
-    overflowPolicy: 'drop_oldest',
-    localMaxInflight: 10,
-    redispatchIntervalMs: 100,
-    streamMaxBufferSize: 2000,
-    streamMaxUnacked: 1000,
-    busySessionRetryIntervalMs: 100,
-    pingIntervalMs: 10_000,
-    consumerMaxInactiveMs: 30_000,
-    consumerPersistenceIntervalMs: 10_000,
-    paused: false,
-  };
+  return definitionWith({ id, name, topicFilter, dispatchStrategy: 'round_robin' });
 }
