@@ -5,10 +5,10 @@
  * stop order is the reverse: no new connections, publishes under way settle, clients are told, shards write all they
  * have and close. The REST API belongs to the layer above and gets `admin`.
  */
-import { mkdirSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 
+import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
 import type { Config, Environment } from '../config/config.js';
 import { createGateway, type Gateway } from '../net/gateway.js';
@@ -167,7 +167,7 @@ function openPool(
 
 function makeDataDir(dataDir: string): void {
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeDirectory(dataDir);
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
     throw new OperationalError(

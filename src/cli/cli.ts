@@ -54,7 +54,7 @@ export async function runCli(argv: readonly string[], io: CliIo, startBroker: St
       return 2;
     }
     io.err(`sluice: ${describe(error)}\n`);
-    return 1;
+    return error instanceof OperationalError && error.code === 'ERR_CONFIG' ? 2 : 1;
   }
 }
 
@@ -118,7 +118,12 @@ function configuredUrl(env: Environment): string {
   return statusUrl(httpHost, httpPort);
 }
 
+/** What the operating system said, unless the message already tells it. */
+function reasonOf({ cause, message }: OperationalError): string {
+  return cause instanceof Error && !message.includes(cause.message) ? ` (${cause.message})` : '';
+}
+
 function describe(error: unknown): string {
-  if (error instanceof OperationalError) return `${error.code}: ${error.message}`;
+  if (error instanceof OperationalError) return `${error.code}: ${error.message}${reasonOf(error)}`;
   return error instanceof Error ? (error.stack ?? error.message) : String(error);
 }

@@ -12,25 +12,36 @@ import { Queue } from '../queue/queue.js';
 import type { ControlRequest, ControlResult } from './protocol.js';
 import type { ShardLoop } from './shard-loop.js';
 
+const DEFINITION_FORMAT = 1;
+
 /** Definition as stored in the log. JSON has no Infinity: unlimited is null. */
 export function encodeDefinition(definition: QueueDefinition): Uint8Array {
-  const text = JSON.stringify({ format: 1, definition }, (_key, value: unknown) =>
+  const text = JSON.stringify({ format: DEFINITION_FORMAT, definition }, (_key, value: unknown) =>
     value === Number.POSITIVE_INFINITY ? 'infinity' : value,
   );
   return Buffer.from(text);
 }
 
-/** The inverse of `encodeDefinition`. Throws SyntaxError on foreign bytes, ERR_LOG_VERSION on a newer format. */
+/** The inverse of `encodeDefinition`. Throws ERR_LOG_CORRUPT on foreign bytes, ERR_LOG_VERSION on a newer format. */
 export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
-  const parsed = JSON.parse(text, (_key, value: unknown) =>
-    value === 'infinity' ? Number.POSITIVE_INFINITY : value,
-  ) as { format: unknown; definition: QueueDefinition };
-  if (parsed.format !== 1) {
+  let parsed: { format?: unknown; definition?: QueueDefinition } | null;
+  try {
+    parsed = JSON.parse(text, (_key, value: unknown) =>
+      value === 'infinity' ? Number.POSITIVE_INFINITY : value,
+    );
+  } catch (error) {
+    throw new OperationalError('ERR_LOG_CORRUPT', 'the definition of a queue is not JSON', error);
+  }
+  const format = parsed?.format;
+  if (typeof format === 'number' && format > DEFINITION_FORMAT) {
     throw new OperationalError(
       'ERR_LOG_VERSION',
-      `queue definition has format ${JSON.stringify(parsed.format)}`,
+      `the definition of a queue has format ${format} of a newer Sluice; this one reads up to ${DEFINITION_FORMAT}`,
     );
+  }
+  if (format !== DEFINITION_FORMAT || typeof parsed?.definition !== 'object') {
+    throw new OperationalError('ERR_LOG_CORRUPT', 'the definition of a queue is not one');
   }
   return parsed.definition;
 }

@@ -7,17 +7,9 @@
  * Always true: `layout.json` is replaced atomically, and names a number only while every queue lies where that number
  * puts it. So a re-sharding that was cut off is begun again at the next start, whatever number that one asks for.
  */
-import {
-  closeSync,
-  fsyncSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  readdirSync,
-  renameSync,
-  writeSync,
-} from 'node:fs';
+import { closeSync, fsyncSync, openSync, readFileSync, readdirSync, renameSync, writeSync } from 'node:fs';
 import { join } from 'node:path';
+import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
 
 const FORMAT = 1;
@@ -42,7 +34,7 @@ export function existingShards(dataDir: string): number[] {
 /** Number of shards of the last start, BEING_PLACED, or undefined for a fresh directory. Throws ERR_LAYOUT. */
 export function readLayout(dataDir: string): number | undefined {
   try {
-    mkdirSync(dataDir, { recursive: true });
+    makeDirectory(dataDir);
   } catch (error) {
     throw new OperationalError('ERR_LAYOUT', `data directory ${dataDir} cannot be made`, error);
   }
