@@ -31,6 +31,21 @@ export class OperationalError extends Error {
   }
 }
 
+const CODED = /^(ERR_[A-Z_]+): ([^]*)$/;
+
+/** For the way to another thread: structured cloning drops class and code of an error, so its message takes the code along. */
+export function packError(error: unknown): Error {
+  if (error instanceof OperationalError) return new Error(`${error.code}: ${error.message}`);
+  return error instanceof Error ? error : new Error(String(error));
+}
+
+/** The inverse of `packError` on the receiving thread; what was no `OperationalError` is handed back as it is. */
+export function unpackError(error: unknown): unknown {
+  const match = error instanceof Error ? CODED.exec(error.message) : null;
+  if (match === null) return error;
+  return new OperationalError(match[1] as OperationalCode, match[2] as string);
+}
+
 /** A peer broke the protocol: `reasonCode` is the MQTT 5 byte to answer with, `clause` the statement it broke. */
 export class ProtocolError extends Error {
   override readonly name = 'ProtocolError';

@@ -8,7 +8,7 @@
  */
 import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { Piscina } from 'piscina';
-import { OperationalError, assert } from '../base/error.js';
+import { OperationalError, assert, unpackError } from '../base/error.js';
 import { createRingMemory } from '../base/ring.js';
 import type { LogDriver } from '../log/log.js';
 import { PAGE_BYTES } from '../queue/arena.js';
@@ -17,7 +17,7 @@ import { Counters, MAIN_BLOCK } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { Calls, type ControlCall } from './calls.js';
 import { ShardClient, type ShardMemory } from './client.js';
-import { BEING_PLACED, existingShards, readLayout, shardDirectory, writeLayout } from './layout.js';
+import { existingShards, readLayout, shardDirectory, writeLayout } from './layout.js';
 import type {
   Attachment,
   Consumer,
@@ -40,9 +40,12 @@ import {
 } from './protocol.js';
 import type { ReshardData } from './reshard.js';
 
-const RESTART_PAUSE_MS_MAX = 5000;
+/** Pauses before a worker is started again: the shortest, and the longest for those that came up and those that did not. */
+const PAUSE_MS_MIN = 50;
+const UP_PAUSE_MS_MAX = 400;
+const START_PAUSE_MS_MAX = 5000;
 /** A worker that lived this long is not "dying again". */
-const STABLE_MS = 10_000;
+const STABLE_MS = 1000;
 
 /** How to open the shards. */
 export interface PoolOptions {
@@ -136,10 +139,12 @@ export class ShardPool implements Shards, ConsumerDirectory {
     const before = readLayout(dataDir);
     if (before === shardCount) return;
     if (before !== undefined || existingShards(dataDir).length > 0) {
-      // Cut off from here on, the queues lie neither as before nor as wanted: the next start places them whatever it wants.
-      writeLayout(dataDir, BEING_PLACED);
       const filename = new URL('./reshard.js', import.meta.url).href;
-      const moved = await this.#piscina.run({ dataDir, driver, shardCount }, { filename, name: 'reshard' });
+      const moved = await this.#piscina
+        .run({ dataDir, driver, shardCount }, { filename, name: 'reshard' })
+        .catch((error: unknown) => {
+          throw unpackError(error);
+        });
       this.#options.log('info', 'queues were placed anew', {
         shardsBefore: before,
         shards: shardCount,
@@ -179,8 +184,12 @@ export class ShardPool implements Shards, ConsumerDirectory {
       port: port2,
     };
     return new Promise((resolve, reject) => {
+      let failure: unknown;
       port1.on('message', (message: ToMain) => {
-        if (message !== DOORBELL && 'ready' in message) {
+        if (message !== DOORBELL && 'failed' in message) {
+          failure = unpackError(message.failed);
+          abort.abort();
+        } else if (message !== DOORBELL && 'ready' in message) {
           shard.state = 'up';
           shard.client.up(memory);
           resolve([...message.ready.definitions]);
@@ -190,7 +199,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
       });
       this.#piscina.run(data, { transferList: [port2], signal: abort.signal }).then(
         () => this.#onEnd(shard, undefined, reject),
-        (error: unknown) => this.#onEnd(shard, error, reject),
+        (error: unknown) => this.#onEnd(shard, failure ?? error, reject),
       );
     });
   }
@@ -226,15 +235,15 @@ export class ShardPool implements Shards, ConsumerDirectory {
       rejectStart(error);
       return;
     }
-    this.#restart(shard, error);
+    this.#restart(shard, error, !wasStarting);
   }
 
-  #restart(shard: Shard, error: unknown): void {
-    const livedMs = Date.now() - shard.startedAtMs;
+  #restart(shard: Shard, error: unknown, wasUp: boolean): void {
+    // Whoever came up and was ended later comes back at once; whoever keeps dying waits longer each time.
+    const isStable = wasUp && Date.now() - shard.startedAtMs >= STABLE_MS;
+    const pauseMsMax = wasUp ? UP_PAUSE_MS_MAX : START_PAUSE_MS_MAX;
     shard.pauseMs =
-      livedMs >= STABLE_MS || shard.restarts === 0
-        ? 0
-        : Math.min(RESTART_PAUSE_MS_MAX, Math.max(100, shard.pauseMs * 2));
+      isStable || shard.restarts === 0 ? 0 : Math.min(pauseMsMax, Math.max(PAUSE_MS_MIN, shard.pauseMs * 2));
     shard.restarts++;
     this.#counters.add(metric.shardRestarts, 1);
     const reason = error instanceof Error ? error.message : String(error);

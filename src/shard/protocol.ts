@@ -128,6 +128,8 @@ export type ControlAnswer = { readonly id: number } & (
 /** Messages of the port towards the main thread. */
 export type ToMain =
   | typeof DOORBELL
+  /** The log failed, or could not be opened; the thread is to be ended. By `packError`. */
+  | { readonly failed: Error }
   | { readonly ready: { readonly definitions: readonly QueueDefinition[] } }
   | ControlAnswer
   | { readonly disk: number; readonly queues: number }

@@ -7,10 +7,13 @@
  * Cost: copies every record of the queues that move, a few megabytes of memory.
  */
 import { rmSync } from 'node:fs';
+import { packError } from '../base/error.js';
+import { lockDirectory } from '../log/directory-lock.js';
+import { prepareDirectory } from '../log/log-format.js';
 import type { Log, LogBatch, LogDriver } from '../log/log.js';
 import { openLog } from '../log/open.js';
 import { decodeDefinition } from './control.js';
-import { existingShards, shardDirectory } from './layout.js';
+import { BEING_PLACED, existingShards, shardDirectory, writeLayout } from './layout.js';
 import { shardOf } from './placement.js';
 
 const COPY_BYTES = 4 * 1024 * 1024;
@@ -25,7 +28,18 @@ export interface ReshardData {
 }
 
 /** Puts every queue where `shardCount` shards expect it; returns how many moved. Directories that end up unused are deleted. */
-export async function reshard({ dataDir, driver, shardCount }: ReshardData): Promise<number> {
+export async function reshard(data: ReshardData): Promise<number> {
+  try {
+    return await placeQueues(data);
+  } catch (error) {
+    throw packError(error);
+  }
+}
+
+async function placeQueues({ dataDir, driver, shardCount }: ReshardData): Promise<number> {
+  await checkAll(dataDir, driver);
+  // Cut off from here on, the queues lie neither as before nor as wanted: the next start places them whatever it wants.
+  writeLayout(dataDir, BEING_PLACED);
   let moved = 0;
   for (const from of existingShards(dataDir)) {
     const source = await open(dataDir, driver, from);
@@ -47,6 +61,13 @@ export async function reshard({ dataDir, driver, shardCount }: ReshardData): Pro
     if (from >= shardCount) rmSync(shardDirectory(dataDir, from), { recursive: true });
   }
   return moved;
+}
+
+/** What would be refused is refused before the first change: another format or driver, another owner. */
+async function checkAll(dataDir: string, driver: LogDriver): Promise<void> {
+  const directories = existingShards(dataDir).map((id) => shardDirectory(dataDir, id));
+  for (const directory of directories) prepareDirectory(directory, driver);
+  for (const directory of directories) (await lockDirectory(directory))();
 }
 
 function open(dataDir: string, driver: LogDriver, shardId: number): Promise<Log> {

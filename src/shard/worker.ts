@@ -6,7 +6,7 @@
  * fsync callbacks get their share; without work it is asleep and a doorbell, a due time or the maintenance tick wakes
  * it. The task ends by `close` (resolves) or by a log failure (rejects); the pool restarts it in the second case.
  */
-import { OperationalError } from '../base/error.js';
+import { OperationalError, packError } from '../base/error.js';
 import type { Log } from '../log/log.js';
 import { openLog } from '../log/open.js';
 import { Queue } from '../queue/queue.js';
@@ -29,12 +29,19 @@ const DOZE_MS = 1;
 const DOZE_SYNCING_MS = 0.2;
 /** The Piscina task. Resolves after a clean close. */
 export async function runShard(data: WorkerData): Promise<void> {
-  const log = await openLog({
-    driver: data.driver,
-    directory: data.directory,
-    memoryBytesMax: data.storeMemoryBytes,
-  });
-  await new Promise<void>((resolve, reject) => new ShardWorker(data, log, resolve, reject).start());
+  try {
+    const log = await openLog({
+      driver: data.driver,
+      directory: data.directory,
+      memoryBytesMax: data.storeMemoryBytes,
+    });
+    await new Promise<void>((resolve, reject) => new ShardWorker(data, log, resolve, reject).start());
+  } catch (error) {
+    data.port.postMessage({ failed: packError(error) } satisfies ToMain);
+    // The pool ends the thread, and with it what a log that failed cannot let go of: RocksDB refuses to close after a
+    // failed write, and as long as its handle and the lock live nobody can open the directory again.
+    await new Promise(() => {});
+  }
 }
 
 /** Drives one `ShardLoop`. */
@@ -91,6 +98,10 @@ class ShardWorker {
   }
 
   start(): void {
+    this.#guard(() => this.#begin());
+  }
+
+  #begin(): void {
     const definitions = this.#log.queues().map(({ meta }) => decodeDefinition(meta));
     for (const definition of definitions) {
       const queue = new Queue(definition, this.#loop);
