@@ -103,7 +103,7 @@ const storage = {
     help: 'Longest time between two fsyncs with `SLUICE_DURABILITY=interval`.',
   }),
   storeMemoryBytes: bytes('SLUICE_STORE_MEMORY', {
-    fallback: 128 * MB,
+    fallback: 192 * MB,
     min: 8 * MB,
     max: 64 * GB,
     help: 'Write buffers and caches of the store, per shard.',
