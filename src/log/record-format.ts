@@ -46,7 +46,7 @@ export const RecordWord = {
 } as const;
 
 /** Bits of a record's flags. */
-export const MessageFlagBit = { qosMask: 0b11, retain: 0b100 } as const;
+export const MessageFlag = { qosMask: 0b11, retain: 0b100 } as const;
 
 /** Where the body of the record at byte offset `at` begins. */
 export function bodyStart(words: Uint32Array, at: number): number {

@@ -5,7 +5,7 @@
  * Always true: acks have been written before (`flushAcks` and `Log.write`), so the log's bitmaps are current.
  * Cost: a rare call; reads the blocks of one page.
  */
-import { BLOCK_HEADER_BYTES, MessageFlagBit, RECORD_HEADER_BYTES, checkBlock } from '../log/record-format.js';
+import { BLOCK_HEADER_BYTES, MessageFlag, RECORD_HEADER_BYTES, checkBlock } from '../log/record-format.js';
 import type { PeekedMessage } from './definition.js';
 import type { QueueHost } from './host.js';
 import type { Queue } from './queue.js';
@@ -87,8 +87,8 @@ function decodeRecord(
     offset,
     topicName: bytes.toString('utf8', body, body + bytes.readUInt16LE(at + 6)),
     from: bytes.toString('utf8', tail, tail + clientIdLength),
-    qos: flags & MessageFlagBit.qosMask,
-    retain: (flags & MessageFlagBit.retain) !== 0,
+    qos: flags & MessageFlag.qosMask,
+    retain: (flags & MessageFlag.retain) !== 0,
     timestampMs,
     ...(interval > 0
       ? { messageExpiryInterval: Math.max(0, Math.ceil((timestampMs + interval * 1000 - nowMs) / 1000)) }

@@ -4,7 +4,7 @@
  *
  * Always true: nothing is decoded before an expression asks for it; views are valid during one evaluation.
  */
-import { MessageFlagBit, RecordWord, bodyStart } from '../log/record-format.js';
+import { MessageFlag, RecordWord, bodyStart } from '../log/record-format.js';
 import type { KeyContext } from './key-expression/context.js';
 import { publishedAtMs, type RecordMemory } from './record.js';
 
@@ -61,10 +61,10 @@ export class RecordKeyContext implements KeyContext {
     return (this.#publisher as PublisherInfo).protocolVersion;
   }
   get qos(): number {
-    return this.#word(RecordWord.flagsAndTopicLength) & MessageFlagBit.qosMask;
+    return this.#word(RecordWord.flagsAndTopicLength) & MessageFlag.qosMask;
   }
   get retain(): boolean {
-    return (this.#word(RecordWord.flagsAndTopicLength) & MessageFlagBit.retain) !== 0;
+    return (this.#word(RecordWord.flagsAndTopicLength) & MessageFlag.retain) !== 0;
   }
   get topic(): string {
     const start = this.#body;

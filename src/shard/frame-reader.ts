@@ -43,6 +43,8 @@ export interface FrameTarget {
 export class FrameReader {
   /** Queues that received something in this turn. */
   readonly touched: Queue[] = [];
+  /** Messages of this turn that went to last-value queues. */
+  keyedCount = 0;
   /** Settlements of this turn's publishes. */
   readonly settlement = new Settlement();
   readonly #target: FrameTarget;
@@ -132,6 +134,7 @@ export class FrameReader {
   /** The turn's publishes are written: ring memory may go. */
   endTurn(): void {
     this.touched.length = 0;
+    this.keyedCount = 0;
     this.#touchedSet.clear();
   }
 
@@ -217,6 +220,7 @@ export class FrameReader {
     }
     queue.runs.push(0, this.#keyed.build(this.#ring, at, key), 1);
     queue.appendKeyed(this.#keyed.memory, this.#writer, key, this.#batch);
+    this.keyedCount++;
     this.#counters.add(metric.messagesQueued, 1);
     return PublishStatus.stored;
   }

@@ -6,6 +6,7 @@
  * exactly one attachment; after `detach` no delivery of that attachment arrives any more.
  * A `Delivery` and the buffer behind it are valid only during the call: copy what must outlive it.
  */
+export { MessageFlag } from '../log/record-format.js';
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 
 /** How a publish ended in one shard. Anything but `stored` means that at least one of its queues does not have it. */
@@ -21,9 +22,6 @@ export const PublishStatus = {
   shardDown: 4,
 } as const;
 export type PublishStatus = (typeof PublishStatus)[keyof typeof PublishStatus];
-
-/** Flag bits of a publish and of a delivery. */
-export const MessageFlag = { qosMask: 0b11, retain: 0b100 } as const;
 
 /** Who publishes: context that key expressions and `No Local` need. Opened once per connection. */
 export interface PublisherContext {

@@ -355,7 +355,6 @@ export class ShardPool implements Shards, ConsumerDirectory {
   }
 
   whenRoom(shardId: number, resume: () => void): void {
-    this.#counters.add(metric.ringPauses, 1);
     this.#client(shardId).whenRoom(resume);
   }
 

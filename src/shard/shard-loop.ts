@@ -125,7 +125,12 @@ export class ShardLoop implements QueueHost {
     }
     const frameBytes = this.#frames.read(TURN_BYTES_MAX, nowMs);
     const stored = this.#frames.touched;
-    for (const queue of stored) queue.appendRuns(this.#in, this.#blockWriter, this.#batch);
+    let messages = this.#frames.keyedCount;
+    for (const queue of stored) {
+      messages += queue.runs.recordCount;
+      queue.appendRuns(this.#in, this.#blockWriter, this.#batch);
+    }
+    if (messages > 0) env.counters.observe('groupCommitMessages', messages);
     if (this.#unwritten.size > 0 && nowMs - this.#unwrittenSinceMs >= ACK_DELAY_MS) this.#flushAcks();
     this.#write();
     if (this.#in.release()) env.ringDoorbell();
@@ -196,7 +201,9 @@ export class ShardLoop implements QueueHost {
 
   #write(): void {
     if (this.#batch.operationCount === 0) return;
+    const startMs = performance.now();
     this.#env.log.write(this.#batch);
+    this.#env.counters.observe('groupCommitSeconds', (performance.now() - startMs) / 1000);
     this.#batch.clear();
     this.#env.counters.add(metric.groupCommits, 1);
   }
@@ -215,8 +222,10 @@ export class ShardLoop implements QueueHost {
       return;
     }
     this.#syncsPending++;
+    const startMs = performance.now();
     this.#env.log.sync((error) => {
       this.#syncsPending--;
+      this.#env.counters.observe('syncSeconds', (performance.now() - startMs) / 1000);
       if (error !== null) {
         this.#env.fail(error);
         return;
@@ -402,10 +411,13 @@ export class ShardLoop implements QueueHost {
   }
 
   readBlocks(queueId: number, fromOffset: number, bytesMax: number): StoredBlock[] {
-    return this.#env.log.readBlocks(queueId, fromOffset, bytesMax);
+    const blocks = this.#env.log.readBlocks(queueId, fromOffset, bytesMax);
+    this.#env.counters.add(metric.blocksRead, blocks.length);
+    return blocks;
   }
 
   readBlock(queueId: number, firstOffset: number): Uint8Array | undefined {
+    this.#env.counters.add(metric.blocksRead, 1);
     return this.#env.log.readBlock(queueId, firstOffset);
   }
 

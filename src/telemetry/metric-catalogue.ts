@@ -268,12 +268,7 @@ export const catalogue = {
     'sluice_log_sync_seconds',
     'worker',
     commitSeconds,
-    'Time of one fdatasync of the log.',
-  ),
-  logBytesWritten: counter(
-    'sluice_log_written_bytes_total',
-    'worker',
-    'Bytes of records written to the log.',
+    'Time from a group commit to the answer of the disk.',
   ),
   logErrors: counter('sluice_log_errors_total', 'worker', 'Writes and syncs of the log that failed.'),
   blocksRead: counter(
