@@ -25,6 +25,8 @@ import type { Logger } from '../telemetry/logger.js';
 import { BlockPool } from './block-pool.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { TcpListener, type ReadCallback } from './tcp-listener.js';
+import { Fullness } from './fullness.js';
+import { Intake, type FullnessProbe } from './intake.js';
 import { Turn } from './turn.js';
 
 /** What a gateway is built from. */
@@ -39,6 +41,8 @@ export interface GatewayOptions {
   readonly hooks?: GatewayHooks;
   /** Default: `performance.now`. */
   readonly clock?: Clock;
+  /** Default: the load of the machine and of this thread. */
+  readonly isFull?: FullnessProbe;
   /** False reads by `data` events, for the test of that path. */
   readonly sharesReadBuffer?: boolean;
 }
@@ -72,7 +76,7 @@ const refusedByLimit = slotOf('connectionsRefused', 'limit');
 class TcpGateway implements Gateway, ConnectionHost {
   readonly context: GatewayContext;
   readonly pool = new BlockPool();
-  readonly turn = new Turn();
+  readonly turn: Turn;
   readonly sessions = new SessionRegistry();
   coarseNowMs: number;
   readonly #connections = new Set<Connection>();
@@ -82,6 +86,7 @@ class TcpGateway implements Gateway, ConnectionHost {
   constructor(options: GatewayOptions) {
     const { config, shards, catalogue, router, counters, logger } = options;
     const clock = options.clock ?? { nowMs: () => performance.now() };
+    this.turn = new Turn(new Intake(options.isFull ?? new Fullness().isFull, () => clock.nowMs()));
     this.context = {
       config,
       shards,
@@ -98,7 +103,7 @@ class TcpGateway implements Gateway, ConnectionHost {
     };
     this.coarseNowMs = clock.nowMs();
     shards.onHandedOut((deliveries, isTurnOver) => {
-      if (deliveries > 0) this.turn.noteDeliveries();
+      if (deliveries > 0) this.turn.noteDeliveries(deliveries);
       if (isTurnOver) this.turn.flush();
       else this.turn.flushFull();
     });

@@ -8,6 +8,7 @@
  */
 
 import type { Pace } from '../session/context.js';
+import type { Intake } from './intake.js';
 
 /** Something that can be flushed: an outbox. */
 export interface Flushable {
@@ -21,21 +22,32 @@ export interface Resumable {
   goOn(): void;
 }
 
-/** Publishes to queues per turn while messages are being delivered, and while none are. */
-const PACED = 64;
-const UNPACED = 2048;
+/** How often connections that wait for budget look for it, when no deliveries bring it. */
+const TICK_MS = 1;
 /** Bytes from which on an outbox is written before the turn ends. */
 const WORTH_A_WRITE_BYTES = 1024;
 
 /** See the file header. One per gateway. */
 export class Turn implements Pace {
-  publishesLeft = UNPACED;
-  #deliveredLately = 0;
+  readonly #intake: Intake;
   #dirty: Flushable[] = [];
   #spare: Flushable[] = [];
   #waiting: Resumable[] = [];
   #scheduled = false;
+  #tick: NodeJS.Timeout | undefined;
   readonly #run = (): void => this.run();
+
+  constructor(intake: Intake) {
+    this.#intake = intake;
+  }
+
+  get publishesLeft(): number {
+    return this.#intake.publishesLeft;
+  }
+
+  set publishesLeft(left: number) {
+    this.#intake.publishesLeft = left;
+  }
 
   /** Books `outbox` for the flush of this turn. The caller books once per turn. */
   flushLater(outbox: Flushable): void {
@@ -49,26 +61,25 @@ export class Turn implements Pace {
     this.#schedule();
   }
 
-  /** Messages were delivered to consumers of queues in this turn. */
-  noteDeliveries(): void {
-    this.#deliveredLately = 64;
+  /** `count` messages were delivered to consumers of queues: waiting publishers may take their place. */
+  noteDeliveries(count: number): void {
+    this.#intake.noteDelivered(count);
+    if (this.#waiting.length > 0 && this.#intake.isWorthATurn) this.#schedule();
   }
 
   /** The next turn of the event loop begins: flushes what is booked and lets waiting connections go on. */
   run(): void {
     this.#scheduled = false;
-    this.publishesLeft = this.#deliveredLately > 0 ? PACED : UNPACED;
-    if (this.#deliveredLately > 0) this.#deliveredLately--;
+    const intake = this.#intake;
+    intake.turn();
     if (this.#waiting.length > 0) {
       const waiting = this.#waiting;
       this.#waiting = [];
       let next = 0;
-      while (next < waiting.length && this.publishesLeft > 0) waiting[next++]!.goOn();
+      while (next < waiting.length && intake.publishesLeft > 0) waiting[next++]!.goOn();
       // Those that had no turn come first in the next one.
-      if (next < waiting.length) {
-        this.#waiting = [...waiting.slice(next), ...this.#waiting];
-        this.#schedule();
-      }
+      if (next < waiting.length) this.#waiting = [...waiting.slice(next), ...this.#waiting];
+      if (this.#waiting.length > 0) this.#goOnLater();
     }
     this.flush();
   }
@@ -92,6 +103,17 @@ export class Turn implements Pace {
     for (let i = 0; i < dirty.length; i++) dirty[i]!.flush();
     dirty.length = 0;
     this.#spare = dirty;
+  }
+
+  #goOnLater(): void {
+    if (this.#intake.isOpen || this.#intake.isWorthATurn) this.#schedule();
+    else {
+      this.#tick ??= setTimeout(() => {
+        this.#tick = undefined;
+        this.#intake.tick();
+        this.#schedule();
+      }, TICK_MS);
+    }
   }
 
   #schedule(): void {

@@ -51,8 +51,8 @@ export interface GatewayHooks {
 }
 
 /**
- * How many publishes to queues may still be taken in this event-loop turn: what is left waits for the next one, so that
- * a flood of publishes does not keep deliveries and acknowledgements waiting.
+ * How many publishes to queues may still be taken for now: what is left waits, so that a flood of publishes does not
+ * keep deliveries and acknowledgements waiting.
  */
 export interface Pace {
   publishesLeft: number;

@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { BlockPool, blockClasses } from '../../src/net/block-pool.js';
 import { SocketOutbox } from '../../src/net/outbox.js';
+import { Intake } from '../../src/net/intake.js';
 import { Turn } from '../../src/net/turn.js';
 import { randomFrom, seed } from '../harness/environment.js';
 
@@ -54,7 +55,12 @@ function build(bytesMax = 1000): {
 } {
   const kernel = new Kernel();
   const pool = new BlockPool();
-  const turn = new Turn();
+  const turn = new Turn(
+    new Intake(
+      () => false,
+      () => 0,
+    ),
+  );
   const drains: number[] = [];
   const owner = { onDrained: () => drains.push(outbox.bytesWaiting), onBytesOut: () => undefined };
   const outbox: SocketOutbox = new SocketOutbox(kernel as unknown as Socket, pool, turn, bytesMax, owner);
