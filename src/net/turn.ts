@@ -36,6 +36,11 @@ export class Turn implements Pace {
   #scheduled = false;
   #tick: NodeJS.Timeout | undefined;
   readonly #run = (): void => this.run();
+  readonly #onTick = (): void => {
+    this.#tick = undefined;
+    this.#intake.tick();
+    this.#schedule();
+  };
 
   constructor(intake: Intake) {
     this.#intake = intake;
@@ -107,13 +112,7 @@ export class Turn implements Pace {
 
   #goOnLater(): void {
     if (this.#intake.isOpen || this.#intake.isWorthATurn) this.#schedule();
-    else {
-      this.#tick ??= setTimeout(() => {
-        this.#tick = undefined;
-        this.#intake.tick();
-        this.#schedule();
-      }, TICK_MS);
-    }
+    else if (this.#tick === undefined) this.#tick = setTimeout(this.#onTick, TICK_MS);
   }
 
   #schedule(): void {
