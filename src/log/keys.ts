@@ -29,6 +29,8 @@ export const META_QUEUE = 0x01;
 /** The queue's range deletes are under way; finished at the next open if a crash interrupts them. */
 export const META_DROPPED = 0x02;
 
+/** Ids from here on name no queue: the shard keeps state of its own below them (shard/rows.ts). */
+export const QUEUE_ID_RESERVED_MIN = 0xffff_fff0;
 /** Highest queue id, inclusive; the one after it is left free so that every queue's range has an end. */
 export const QUEUE_ID_MAX = 0xffff_fffe;
 

@@ -47,13 +47,15 @@ export interface QueueSettings {
 
 /** A queue as stored in its shard's log (JSON) and known to the main thread. */
 export interface QueueDefinition extends QueueSettings {
-  /** Unique over all shards, 1 to 2^32-1; never reused while its records exist. */
+  /** Unique over all shards, 1 to 0xffff_ffef; never reused while its records exist. */
   readonly id: number;
   /** `/<topicFilter>` for a queue created without a name. */
   readonly name: string;
   readonly topicFilter: string;
   readonly isLastvalue: boolean;
   readonly createdAtMs: number;
+  /** The session that this queue belongs to. Absent for a queue of users: only those are listed, counted and measured. */
+  readonly sessionClientId?: string;
 }
 
 /** Counts and gauges of one queue at one moment. Counters start at 0 when the shard's worker starts. */

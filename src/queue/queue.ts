@@ -44,6 +44,8 @@ export type DispatchEnd =
 export class Queue implements RedeliveryTarget {
   definition: QueueDefinition;
   readonly id: number;
+  /** Not a queue of users: left out of their metrics. */
+  readonly belongsToSession: boolean;
   readonly backlog: Backlog;
   readonly consumers: ConsumerSet;
   readonly ledger: Ledger;
@@ -62,6 +64,7 @@ export class Queue implements RedeliveryTarget {
   constructor(definition: QueueDefinition, host: QueueHost) {
     this.definition = definition;
     this.id = definition.id;
+    this.belongsToSession = definition.sessionClientId !== undefined;
     this.#host = host;
     this.backlog = new Backlog(host, definition.id);
     this.consumers = new ConsumerSet(host.inFlightCounts, () => host.random());
@@ -341,6 +344,7 @@ export class Queue implements RedeliveryTarget {
       recordBytes,
       attempt,
       remainingExpiry(host.arena, recordAt, nowMs),
+      inFlight.offsetOf(slot),
     );
   }
 

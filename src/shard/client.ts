@@ -18,6 +18,7 @@ import {
   type Consumer,
   type Delivery,
   type PublishRanges,
+  type RowStore,
 } from './link.js';
 import type { OpenPublisher } from './open-publisher.js';
 import { Outstanding } from './outstanding.js';
@@ -25,13 +26,17 @@ import {
   CONSUMER_SLOTS_MAX,
   FRAME_TYPE_MASK,
   FrameType,
+  JOINED_BIT,
   PUBLISH_FRAME_BYTES_MAX,
-  PUBLISH_SETTLE_BIT,
+  ROW_DELETE_BIT,
+  ROW_HEADER_BYTES,
+  SETTLE_BIT,
   publishRecordsAt,
 } from './protocol.js';
 import { RecordWriter } from './record-writer.js';
 
 const ACKS_PER_FRAME_MAX = 4096;
+const TWO_32 = 0x1_0000_0000;
 /** Room beside the record itself and the frame that opens its publisher: frame header, queue ids of a usual publish. */
 const PUBLISH_SLACK_BYTES = 4096;
 
@@ -75,7 +80,10 @@ export class ShardClient implements AttachmentOwner {
   #slackBytes = PUBLISH_SLACK_BYTES;
   readonly #outstanding = new Outstanding();
   readonly #records = new RecordWriter();
-  /** The publish frame that may still grow: its start, its shape, and the token that would come next. */
+  /**
+   * The publish or row frame that was written last, if nothing came after it. A publish frame may still grow: its shape,
+   * and the token that would come next. A row has no publisher here, so that it cannot.
+   */
   #openFrameAt = -1;
   #openPublisher: OpenPublisher | null = null;
   #openQueueIds: Uint32Array | null = null;
@@ -100,6 +108,7 @@ export class ShardClient implements AttachmentOwner {
     flags: 0,
     messageExpiryInterval: 0,
     deliveryAttempt: 0,
+    offset: 0,
   };
 
   constructor(shardId: number, onWritten: () => void) {
@@ -239,7 +248,7 @@ export class ShardClient implements AttachmentOwner {
     }
     assert(queueIds.length <= 0xffff, 'there are at most 65,535 queues');
     const recordsAt = publishRecordsAt(queueIds.length);
-    const type = FrameType.publish | (queueIds.length << 8) | (settle ? PUBLISH_SETTLE_BIT : 0);
+    const type = FrameType.publish | (queueIds.length << 8) | (settle ? SETTLE_BIT : 0);
     const at = out.reserve(recordsAt + bytes, type, this.#publishFillMax);
     assert(at >= 0, 'a publish is written after hasRoom said yes');
     const word = at >> 2;
@@ -252,6 +261,41 @@ export class ShardClient implements AttachmentOwner {
     this.#openNextToken = settle ? tokenAfter(token) : NO_TOKEN;
     if (settle) this.#outstanding.push(handle, token, 1);
     return at + recordsAt;
+  }
+
+  /** See `Shards.putRow`. Cost: one copy of the value. */
+  putRow(
+    handle: OpenPublisher,
+    token: number,
+    store: RowStore,
+    rowId: number,
+    value: Uint8Array | undefined,
+    joinsPrevious: boolean,
+  ): void {
+    this.#onWritten();
+    const wantsSettlement = token !== NO_TOKEN;
+    if (this.#state === 'down') {
+      if (wantsSettlement) this.#outstanding.push(handle, token, 1);
+      this.#failNext = true;
+      return;
+    }
+    const out = this.#out;
+    if (joinsPrevious) {
+      assert(this.#openFrameAt >= 0, 'a row joins a frame that was written just before it');
+      const typeWord = (this.#openFrameAt >> 2) + 1;
+      out.words[typeWord] = (out.words[typeWord] as number) | JOINED_BIT;
+    }
+    const bytes = ROW_HEADER_BYTES + (value === undefined ? 0 : value.length);
+    const flags = (wantsSettlement ? SETTLE_BIT : 0) | (value === undefined ? ROW_DELETE_BIT : 0);
+    const at = out.reserve(bytes, FrameType.row | (store << 8) | flags, this.#publishFillMax);
+    assert(at >= 0, 'a row is written after hasRoom said yes');
+    const word = at >> 2;
+    out.words[word + 2] = rowId;
+    out.words[word + 3] = rowId / TWO_32;
+    if (value !== undefined) out.bytes.set(value, at + ROW_HEADER_BYTES);
+    this.#openFrameAt = at;
+    this.#openPublisher = null;
+    if (wantsSettlement) this.#outstanding.push(handle, token, 1);
   }
 
   /** The publisher's connection has ended. */
@@ -423,6 +467,7 @@ export class ShardClient implements AttachmentOwner {
     delivery.payloadEnd = body + (record[at + RecordWord.bodyLength] as number);
     delivery.deliveryAttempt = words[word + 5] as number;
     delivery.messageExpiryInterval = words[word + 6] as number;
+    delivery.offset = words[word + 7] as number;
     attachment.consumer.onDelivery(attachment, words[word + 3] as number, delivery);
   }
 }

@@ -2,9 +2,10 @@
  * Control calls on a shard: create, update, delete, purge, inspect. Shard worker; not on the message path.
  *
  * Always true: a change is in the log (and on disk, unless durability is `process`) before the caller hears of it;
- * calls run one after another, between turns of the loop.
+ * each is written between two turns of the loop, in the order of the calls.
  */
-import { OperationalError } from '../base/error.js';
+import { OperationalError, assert } from '../base/error.js';
+import { QUEUE_ID_RESERVED_MIN } from '../log/keys.js';
 import type { LogBatch } from '../log/log.js';
 import type { ConsumerStats, QueueDefinition, QueueStats } from '../queue/definition.js';
 import { peek } from '../queue/peek.js';
@@ -68,6 +69,8 @@ export class ShardControl {
         return this.#stats(this.#queue(request.definition));
       case 'consumers':
         return this.#consumers(this.#queue(request.definition));
+      case 'rows':
+        return this.#loop.readRows(request.store, request.fromRowId);
       case 'peek': {
         const queue = this.#queue(request.definition);
         this.#loop.flush();
@@ -90,6 +93,7 @@ export class ShardControl {
   }
 
   async #create(definition: QueueDefinition): Promise<undefined> {
+    assert(definition.id < QUEUE_ID_RESERVED_MIN, 'a queue has no reserved id');
     const queue = new Queue(definition, this.#loop);
     await this.#loop.commitNow((batch: LogBatch) =>
       batch.putQueue(definition.id, encodeDefinition(definition)),

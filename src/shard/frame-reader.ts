@@ -2,8 +2,9 @@
  * Reads the frames that the main thread wrote and hands each to whom it concerns. Shard worker.
  *
  * Always true: publishes of regular queues are only noted here (ranges of ring memory, valid until the end of the
- * turn) and copied in runs by `Queue.appendRuns`; last-value publishes go into the batch at once, in order. Every
- * publish frame that asks for it gets exactly one settlement, in the order of the frames.
+ * turn) and copied in runs by `Queue.appendRuns`; last-value publishes and rows go into the batch at once, in order. Every
+ * publish or row frame that asks for it gets exactly one settlement, in the order of the frames; a row that joins the
+ * frame before it is read in the same turn, so that both are in one batch.
  */
 import { assert } from '../base/error.js';
 import type { RingReader } from '../base/ring.js';
@@ -21,10 +22,14 @@ import {
   ATTACH_NO_LOCAL,
   FRAME_TYPE_MASK,
   FrameType,
+  JOINED_BIT,
   OPEN_PUBLISHER_HEADER_BYTES,
-  PUBLISH_SETTLE_BIT,
+  ROW_DELETE_BIT,
+  ROW_HEADER_BYTES,
+  SETTLE_BIT,
   publishRecordsAt,
 } from './protocol.js';
+import { rowIdOf, rowQueueId } from './rows.js';
 import { Settlement } from './settlement.js';
 
 const QUOTA_EXCEEDED = slotOf('messagesRefused', 'quota-exceeded');
@@ -92,14 +97,19 @@ export class FrameReader {
   read(bytesMax: number, nowMs: number): number {
     const { words } = this.#ring;
     let taken = 0;
-    while (taken < bytesMax) {
+    // Only frames that another joins have the bit.
+    let type = 0;
+    while (taken < bytesMax || (type & JOINED_BIT) !== 0) {
       const at = this.#ring.next();
       if (at < 0) break;
       taken += words[at >> 2] as number;
-      const type = words[(at >> 2) + 1] as number;
+      type = words[(at >> 2) + 1] as number;
       switch (type & FRAME_TYPE_MASK) {
         case FrameType.publish:
           this.#publish(at, type, nowMs);
+          break;
+        case FrameType.row:
+          this.#row(at, type);
           break;
         case FrameType.acks:
           this.#acks(at, nowMs);
@@ -153,7 +163,7 @@ export class FrameReader {
       this.#touch(queue);
       if (queue.lastValue === null) {
         const admitted = queue.admit(words, recordsAt, recordCount);
-        this.#counters.add(metric.messagesQueued, admitted);
+        if (!queue.belongsToSession) this.#counters.add(metric.messagesQueued, admitted);
         if (admitted === recordCount) {
           queue.runs.push(recordsAt, bytes, recordCount);
           continue;
@@ -173,9 +183,25 @@ export class FrameReader {
         );
       }
     }
-    if ((type & PUBLISH_SETTLE_BIT) === 0) return;
+    if ((type & SETTLE_BIT) === 0) return;
     if (statuses === null) this.settlement.addStored();
     else this.settlement.addPartly(statuses);
+  }
+
+  /** The value stays in ring memory, which is ours until the batch is written. */
+  #row(at: number, type: number): void {
+    const { words, bytes } = this.#ring;
+    const word = at >> 2;
+    const queueId = rowQueueId((type >>> 8) & 0xff);
+    const rowId = rowIdOf(words[word + 2] as number, words[word + 3] as number);
+    if ((type & ROW_DELETE_BIT) !== 0) this.#batch.deleteBlock(queueId, rowId);
+    else
+      this.#batch.putBlock(
+        queueId,
+        rowId,
+        bytes.subarray(at + ROW_HEADER_BYTES, at + (words[word] as number)),
+      );
+    if ((type & SETTLE_BIT) !== 0) this.settlement.addStored();
   }
 
   #publishKeyed(

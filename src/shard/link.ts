@@ -23,6 +23,10 @@ export const PublishStatus = {
 } as const;
 export type PublishStatus = (typeof PublishStatus)[keyof typeof PublishStatus];
 
+/** Durable state that is not a queue; the number is part of the log format. */
+export const RowStore = { retained: 0, session: 1, will: 2, received: 3 } as const;
+export type RowStore = (typeof RowStore)[keyof typeof RowStore];
+
 /** Who publishes: context that key expressions and `No Local` need. Opened once per connection. */
 export interface PublisherContext {
   readonly clientId: string;
@@ -66,6 +70,8 @@ export interface Delivery {
   readonly messageExpiryInterval: number;
   /** 1 on the first delivery. */
   readonly deliveryAttempt: number;
+  /** Low 32 bits of the message's offset in its queue, u32: the same message again has the same. */
+  readonly offset: number;
 }
 
 /** A queue subscription of a connected client. Implemented by session. */
@@ -136,6 +142,31 @@ export interface Shards {
     queueIds: Uint32Array,
     ranges: PublishRanges,
   ): void;
+  /** A row id that was never used, over all shards and restarts. */
+  nextRowId(): number;
+  /**
+   * Stores row `rowId`, or deletes it (undefined). Settles like a publish of `publisher` to this shard; NO_TOKEN asks for
+   * nothing. `joinsPrevious`: commits atomically with the frame written just before it, a publish or a row, by the same
+   * caller in the same call stack to the same shard. Call after `hasRoom(shardId, value.length + 64)`; what is joined is
+   * asked for together. `value` is copied during the call.
+   */
+  putRow(
+    shardId: number,
+    publisher: PublisherHandle,
+    token: number,
+    store: RowStore,
+    rowId: number,
+    value: Uint8Array | undefined,
+    joinsPrevious: boolean,
+  ): void;
+  /**
+   * Hands out every row of a store, shard by shard, in ascending order of id, in bounded memory. `value` may be kept. For
+   * the start: what is written meanwhile may or may not be among them. Rejects with ERR_SHARD_DOWN.
+   */
+  readRows(
+    store: RowStore,
+    onRow: (shardId: number, rowId: number, value: Uint8Array) => void,
+  ): Promise<void>;
   attach(shardId: number, queueId: number, consumer: Consumer): Attachment;
   /** Makes everything written in this event-loop turn visible to the workers. Called by the broker once per turn; also scheduled automatically. */
   flush(): void;

@@ -25,6 +25,7 @@ import type {
   Publisher,
   PublisherHandle,
   PublishRanges,
+  RowStore,
   Shards,
   ShardState,
 } from './link.js';
@@ -39,6 +40,7 @@ import {
   type WorkerData,
 } from './protocol.js';
 import type { ReshardData } from './reshard.js';
+import { RowIds, unpackRows } from './rows.js';
 
 /** Pauses before a worker is started again: the shortest, and the longest for those that came up and those that did not. */
 const PAUSE_MS_MIN = 50;
@@ -90,6 +92,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
   readonly #counters: Counters;
   readonly #freePublishers: number[] = [];
   #publisherCount = 0;
+  readonly #rowIds = new RowIds();
   #pollScheduled = false;
   #onHandedOut: (deliveries: number, isTurnOver: boolean) => void = () => {};
   #isPumping = false;
@@ -191,6 +194,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
           abort.abort();
         } else if (message !== DOORBELL && 'ready' in message) {
           shard.state = 'up';
+          this.#rowIds.startAfter(message.ready.lastRowId, Date.now());
           shard.client.up(memory);
           resolve([...message.ready.definitions]);
         } else {
@@ -368,6 +372,34 @@ export class ShardPool implements Shards, ConsumerDirectory {
     // After idling the turn's time is old: the first write of a turn reads the clock.
     if (!this.#pollScheduled) this.#nowMs = Date.now();
     this.#client(shardId).publish(publisher as OpenPublisher, token, queueIds, ranges, this.#nowMs);
+  }
+
+  nextRowId(): number {
+    return this.#rowIds.next();
+  }
+
+  putRow(
+    shardId: number,
+    publisher: PublisherHandle,
+    token: number,
+    store: RowStore,
+    rowId: number,
+    value: Uint8Array | undefined,
+    joinsPrevious: boolean,
+  ): void {
+    this.#client(shardId).putRow(publisher as OpenPublisher, token, store, rowId, value, joinsPrevious);
+  }
+
+  async readRows(
+    store: RowStore,
+    onRow: (shardId: number, rowId: number, value: Uint8Array) => void,
+  ): Promise<void> {
+    for (const shard of this.#shards) {
+      for (let fromRowId = 0; fromRowId >= 0;) {
+        const page = (await this.#call(shard, { call: 'rows', store, fromRowId })) as ArrayBuffer;
+        fromRowId = unpackRows(page, (rowId, value) => onRow(shard.id, rowId, value));
+      }
+    }
   }
 
   attach(shardId: number, queueId: number, consumer: Consumer): Attachment {

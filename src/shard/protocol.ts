@@ -4,8 +4,10 @@
  * Every frame starts with the ring's two words: u32 length, u32 type word (bits 0-7 type, the rest per type).
  *
  *  main → worker
- *   publish         type | queueCount << 8 | settle << 24    8 u32 publisher   12 u32 record count
+ *   publish         type | queueCount << 8 | settle << 24 | joined << 25   8 u32 publisher   12 u32 record count
  *                   16 u32 queue ids …, padded to 8          then records (log/record-format.ts), back to back
+ *   row             type | store << 8 | settle << 24 | joined << 25 | delete << 26
+ *                   8 u32 row id, low half   12 u32 high half   16 value (shard/rows.ts)
  *   acks            8 u32 tags …                             all acked
  *   reject          type | reason code << 8                  8 u32 tag
  *   release         8 u32 tag
@@ -17,18 +19,20 @@
  *   closePublisher  8 u32 publisher
  *
  *  worker → main
- *   settled         8 u32 frames                             the next `frames` publish frames that asked are stored
+ *   settled         8 u32 frames                             the next `frames` frames that asked are stored
  *   settledPartly   8 u32 runs   12 (u32 count, u32 status)… one publish frame, record by record
  *   deliver         8 u32 slot   12 u32 tag   16 u32 record's byte offset in the arena
- *                   20 u32 attempt   24 u32 remaining expiry, s
+ *                   20 u32 attempt   24 u32 remaining expiry, s   28 u32 offset, low half
  *   detached        8 u32 slot                               nothing more comes for this slot
  *
- * Always true: publishes settle in the order in which they were written. A publish may fill the ring to 7/8; everything
- * else may use the rest, so that acks drain a full system.
+ * Always true: publishes and rows settle in the order in which they were written; a frame that is `joined` is read in one
+ * turn with the row behind it. Publishes and rows may fill the ring to 7/8; everything else may use the rest, so that acks
+ * drain a full system.
  */
 import type { MessagePort } from 'node:worker_threads';
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { LogDriver } from '../log/log.js';
+import type { RowStore } from './link.js';
 
 /** Frame types; the low byte of the type word. */
 export const FrameType = {
@@ -42,6 +46,7 @@ export const FrameType = {
   detach: 6,
   openPublisher: 7,
   closePublisher: 8,
+  row: 9,
   settled: 16,
   settledPartly: 17,
   deliver: 18,
@@ -50,8 +55,14 @@ export const FrameType = {
 
 /** The part of a type word that is the type. */
 export const FRAME_TYPE_MASK = 0xff;
-/** Publish: the frame asks for a settlement. */
-export const PUBLISH_SETTLE_BIT = 1 << 24;
+/** Publish and row: the frame asks for a settlement. */
+export const SETTLE_BIT = 1 << 24;
+/** Publish and row: the row behind it is read in the same turn. */
+export const JOINED_BIT = 1 << 25;
+/** Row: it is deleted. */
+export const ROW_DELETE_BIT = 1 << 26;
+/** Before the value of a row frame. */
+export const ROW_HEADER_BYTES = 16;
 /** Before the queue ids of a publish frame. */
 export const PUBLISH_HEADER_BYTES = 16;
 /** Length of a deliver frame. */
@@ -110,10 +121,12 @@ export type ControlRequest =
       readonly afterOffset: number;
       readonly countMax: number;
     }
+  /** A page of rows with ids from `fromRowId` on; an empty one is the end. */
+  | { readonly id: number; readonly call: 'rows'; readonly store: RowStore; readonly fromRowId: number }
   | { readonly id: number; readonly call: 'close' };
 
 /** What a control call resolves with. */
-export type ControlResult = undefined | number | QueueStats | ConsumerStats[] | PeekedMessage[];
+export type ControlResult = undefined | number | QueueStats | ConsumerStats[] | PeekedMessage[] | ArrayBuffer;
 
 /** A doorbell is the number 0; it says only: look at the rings. */
 export const DOORBELL = 0;
@@ -130,7 +143,7 @@ export type ToMain =
   | typeof DOORBELL
   /** The log failed, or could not be opened; the thread is to be ended. By `packError`. */
   | { readonly failed: Error }
-  | { readonly ready: { readonly definitions: readonly QueueDefinition[] } }
+  | { readonly ready: { readonly definitions: readonly QueueDefinition[]; readonly lastRowId: number } }
   | ControlAnswer
   | { readonly disk: number; readonly queues: number }
   | {

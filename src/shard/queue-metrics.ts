@@ -1,5 +1,5 @@
 /**
- * What all queues of one shard add up to, for the shared counters. Shard worker; once per maintenance tick.
+ * What all queues of users in one shard add up to, for the shared counters. Shard worker; once per maintenance tick.
  *
  * Always true: gauges are set to exact sums; counters grow by what each queue counted since it was last asked, also in
  * the moment before it is deleted, so that they never fall. Gives up: both are up to one tick old, which keeps counting
@@ -35,6 +35,7 @@ export class QueueMetrics {
 
   /** Adds what one queue has counted since the last call. To be called once more before a queue is forgotten. */
   add(queue: Queue): void {
+    if (queue.belongsToSession) return;
     let added = this.#added.get(queue);
     if (added === undefined) this.#added.set(queue, (added = new Float64Array(summed.length)));
     for (let i = 0; i < summed.length; i++) {
@@ -51,14 +52,17 @@ export class QueueMetrics {
     let inFlight = 0;
     let bytes = 0;
     let consumers = 0;
+    let count = 0;
     for (const queue of queues.values()) {
+      if (queue.belongsToSession) continue;
       this.add(queue);
+      count++;
       ready += queue.readyCount;
       inFlight += queue.inFlightCount;
       bytes += queue.ledger.liveBytes;
       consumers += queue.consumers.size;
     }
-    this.#counters.set(metric.queues, queues.size);
+    this.#counters.set(metric.queues, count);
     this.#counters.set(metric.messagesReady, ready);
     this.#counters.set(metric.messagesInFlight, inFlight);
     this.#counters.set(metric.messageBytes, bytes);

@@ -25,6 +25,7 @@ import { slot as metric } from '../telemetry/counter-layout.js';
 import { FrameReader } from './frame-reader.js';
 import { DELIVER_BYTES, FrameType, type Durability } from './protocol.js';
 import { QueueMetrics } from './queue-metrics.js';
+import { packRows } from './rows.js';
 import { Settlement } from './settlement.js';
 
 /** Bytes of frames taken per turn: the size of a group commit. */
@@ -398,6 +399,7 @@ export class ShardLoop implements QueueHost {
     recordBytes: number,
     attempt: number,
     expiryInterval: number,
+    offset: number,
   ): void {
     const out = this.#out;
     const word = (out.reserve(DELIVER_BYTES, FrameType.deliver, out.sizeBytes) >> 2) + 2;
@@ -407,6 +409,7 @@ export class ShardLoop implements QueueHost {
     words[word + 2] = recordAt;
     words[word + 3] = attempt;
     words[word + 4] = expiryInterval;
+    words[word + 5] = offset;
     this.arena.touch(recordAt, recordBytes, out.position);
   }
 
@@ -414,6 +417,11 @@ export class ShardLoop implements QueueHost {
     const blocks = this.#env.log.readBlocks(queueId, fromOffset, bytesMax);
     this.#env.counters.add(metric.blocksRead, blocks.length);
     return blocks;
+  }
+
+  /** Rows from `fromRowId` on, in pages; see rows.ts. */
+  readRows(store: number, fromRowId: number): ArrayBuffer {
+    return packRows(this.#env.log, store, fromRowId);
   }
 
   readBlock(queueId: number, firstOffset: number): Uint8Array | undefined {

@@ -16,6 +16,7 @@ import { slot as metric } from '../telemetry/counter-layout.js';
 import { ShardControl, decodeDefinition } from './control.js';
 import { FrameWait } from './frame-wait.js';
 import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerData } from './protocol.js';
+import { lastRowId } from './rows.js';
 import { ShardLoop } from './shard-loop.js';
 
 const MAINTENANCE_MS = 1000;
@@ -60,7 +61,9 @@ class ShardWorker {
   #dueTimer: NodeJS.Timeout | null = null;
   #dueAtMs = Number.POSITIVE_INFINITY;
   #maintenance: NodeJS.Timeout | null = null;
-  #servingRequests = false;
+  #syncTimer: NodeJS.Timeout | null = null;
+  /** Queues with a control call whose commit is awaited; 0 stands for the rows. */
+  readonly #serving = new Set<number>();
   /** The last doze brought nothing: sleep next. */
   #dozedOut = false;
 
@@ -114,7 +117,7 @@ class ShardWorker {
     });
     this.#maintenance = setInterval(() => this.#guard(() => this.#maintain()), MAINTENANCE_MS);
     if (this.#data.durability === 'interval') this.#syncAtIntervals();
-    this.#tell({ ready: { definitions } });
+    this.#tell({ ready: { definitions, lastRowId: lastRowId(this.#log) } });
     this.#tellSize();
     this.#scheduleTurn();
   }
@@ -122,7 +125,9 @@ class ShardWorker {
   #tellSize(): void {
     const disk = this.#log.diskBytes();
     this.#counters.set(metric.logDiskBytes, disk);
-    this.#tell({ disk, queues: this.#loop.queues.size });
+    let queues = 0;
+    for (const queue of this.#loop.queues.values()) if (!queue.belongsToSession) queues++;
+    this.#tell({ disk, queues });
   }
 
   #tell(message: ToMain): void {
@@ -192,10 +197,10 @@ class ShardWorker {
     this.#wake();
   }
 
-  /** fsync at least every `fsyncIntervalMs` while there is something new; one at a time. */
+  /** fsync at least every `fsyncIntervalMs`; one at a time, and none once the log is to be closed. */
   #syncAtIntervals(): void {
-    setTimeout(() => {
-      if (this.#state === 'ended') return;
+    if (this.#isEnding) return;
+    this.#syncTimer = setTimeout(() => {
       this.#log.sync((error) => {
         if (error === null) this.#syncAtIntervals();
         else this.#end(error);
@@ -203,32 +208,50 @@ class ShardWorker {
     }, this.#data.fsyncIntervalMs).unref();
   }
 
-  #serve(request: ControlRequest): void {
-    this.#requests.push(request);
-    if (!this.#servingRequests) void this.#serveRequests();
+  get #isEnding(): boolean {
+    return this.#state === 'closing' || this.#state === 'ended';
   }
 
-  /** One control call after another, so that they cannot overtake each other. */
-  async #serveRequests(): Promise<void> {
-    this.#servingRequests = true;
-    for (let request = this.#requests.shift(); request !== undefined; request = this.#requests.shift()) {
+  #serve(request: ControlRequest): void {
+    this.#requests.push(request);
+    this.#serveRequests();
+  }
+
+  /**
+   * Begins control calls in the order in which they came. One waits while the one before it for the same queue is under
+   * way, and those behind it with it; the others share their fsync: a thousand new queues cost a few, not a thousand.
+   */
+  #serveRequests(): void {
+    for (let request = this.#requests[0]; request !== undefined; request = this.#requests[0]) {
+      if (this.#isEnding) return;
       if (request.call === 'close') {
-        await this.#close(request.id);
+        if (this.#serving.size > 0) return;
+        this.#requests.length = 0;
+        void this.#close(request.id);
         return;
       }
-      try {
-        this.#tell({ id: request.id, result: await this.#control.run(request) });
-      } catch (error) {
-        const code = error instanceof OperationalError ? error.code : 'ERR_SHARD_CALL';
-        this.#tell({
-          id: request.id,
-          error: { code, message: error instanceof Error ? error.message : String(error) },
-        });
-        if (error instanceof OperationalError && error.code === 'ERR_LOG_WRITE') this.#end(error);
-      }
-      this.#wake();
+      const queueId = request.call === 'rows' ? 0 : request.definition.id;
+      if (this.#serving.has(queueId)) return;
+      this.#requests.shift();
+      this.#serving.add(queueId);
+      void this.#answer(request, queueId);
     }
-    this.#servingRequests = false;
+  }
+
+  async #answer(request: Exclude<ControlRequest, { call: 'close' }>, queueId: number): Promise<void> {
+    try {
+      this.#tell({ id: request.id, result: await this.#control.run(request) });
+    } catch (error) {
+      const code = error instanceof OperationalError ? error.code : 'ERR_SHARD_CALL';
+      this.#tell({
+        id: request.id,
+        error: { code, message: error instanceof Error ? error.message : String(error) },
+      });
+      if (error instanceof OperationalError && error.code === 'ERR_LOG_WRITE') this.#end(error);
+    }
+    this.#serving.delete(queueId);
+    this.#wake();
+    this.#serveRequests();
   }
 
   async #close(id: number): Promise<void> {
@@ -255,6 +278,7 @@ class ShardWorker {
   #stopTimers(): void {
     if (this.#maintenance !== null) clearInterval(this.#maintenance);
     if (this.#dueTimer !== null) clearTimeout(this.#dueTimer);
+    if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);
   }
 
   #guard(step: () => void): void {

@@ -3,7 +3,7 @@
  *
  * Always true: publishes settle in the order in which they were written; deliveries respect window, No Local
  * and detach as the real shards promise. `mode` decides whether a publish settles by itself (in a later
- * turn) or when the test says so; `roomBytes` bounds what fits. Dispatch is round robin.
+ * turn) or when the test says so; `roomBytes` bounds what fits. Dispatch is round robin. Rows are maps.
  */
 import type {
   ConsumerStats,
@@ -20,6 +20,7 @@ import {
   type Publisher,
   type PublisherHandle,
   type PublishRanges,
+  type RowStore,
   type Shards,
   type ShardState,
 } from '../../src/shard/link.js';
@@ -32,6 +33,7 @@ export interface FakeMessage {
   readonly flags: number;
   readonly messageExpiryInterval: number;
   readonly from: string;
+  readonly offset: number;
   attempt: number;
   rejectedBy: FakeAttachment | undefined;
 }
@@ -128,7 +130,11 @@ export class FakeShards implements Shards {
   readonly #waitingForRoom: (() => void)[] = [];
   readonly #pumps = new Set<number>();
   readonly #cursors = new Map<number, number>();
+  /** Rows by shard and store; see `rowsOf`. */
+  readonly #rows = new Map<string, Map<number, Uint8Array>>();
   #nextTag = 1;
+  #nextOffset = 0;
+  #nextRowId = 1;
   #settlesLater = false;
 
   constructor(shardCount = 1) {
@@ -185,11 +191,57 @@ export class FakeShards implements Shards {
         flags: ranges.flags,
         messageExpiryInterval: ranges.messageExpiryInterval,
         from: publisher.publisher.context.clientId,
+        offset: this.#nextOffset++,
         attempt: 0,
         rejectedBy: undefined,
       });
       this.pumpLater(queueId);
     }
+    this.#settleLater(publisher, token, shardId);
+  }
+
+  nextRowId(): number {
+    return this.#nextRowId++;
+  }
+
+  /** Rows are kept when `status` is stored at this moment, as messages are. */
+  putRow(
+    shardId: number,
+    handle: PublisherHandle,
+    token: number,
+    store: RowStore,
+    rowId: number,
+    value: Uint8Array | undefined,
+    _joinsPrevious: boolean,
+  ): void {
+    if (this.status === PublishStatus.stored) {
+      const rows = this.rowsOf(shardId, store);
+      if (value === undefined) rows.delete(rowId);
+      else rows.set(rowId, Uint8Array.from(value));
+    }
+    this.#settleLater(handle as FakePublisher, token, shardId);
+  }
+
+  readRows(
+    store: RowStore,
+    onRow: (shardId: number, rowId: number, value: Uint8Array) => void,
+  ): Promise<void> {
+    for (let shardId = 0; shardId < this.shardCount; shardId++) {
+      const rows = [...this.rowsOf(shardId, store)].toSorted(([a], [b]) => a - b);
+      for (const [rowId, value] of rows) onRow(shardId, rowId, Uint8Array.from(value));
+    }
+    return Promise.resolve();
+  }
+
+  /** The rows of one store in one shard, by id. */
+  rowsOf(shardId: number, store: RowStore): Map<number, Uint8Array> {
+    const name = `${shardId}/${store}`;
+    const rows = this.#rows.get(name) ?? new Map<number, Uint8Array>();
+    this.#rows.set(name, rows);
+    return rows;
+  }
+
+  #settleLater(publisher: FakePublisher, token: number, shardId: number): void {
     if (token === NO_TOKEN) return;
     this.#unsettled.push({ publisher, token, shardId });
     if (this.mode === 'at-once' && !this.#settlesLater) {
@@ -331,5 +383,6 @@ function deliveryOf(message: FakeMessage): Delivery {
     flags: message.flags,
     messageExpiryInterval: message.messageExpiryInterval,
     deliveryAttempt: message.attempt,
+    offset: message.offset,
   };
 }
