@@ -3,9 +3,11 @@
  *
  * Always true: a subscriber is in a route once, however many of its subscriptions match, with the highest
  * QoS [MQTT-3.3.4-2] and all Subscription Identifiers [MQTT-3.3.4-4] of them; queues are grouped by shard.
- * A route is never changed: a change of subscriptions makes a new one. Gives up: one copy per overlapping
- * subscription, which the specification allows as well and nobody can tell apart.
+ * A route is never changed: a change of subscriptions makes a new one; only the share groups in it are alive.
+ * Gives up: one copy per overlapping subscription, which the specification allows as well and nobody can
+ * tell apart.
  */
+import type { ShareGroup } from './share-group.js';
 
 /** What SUBSCRIBE asked for one filter. */
 export interface SubscriptionOptions {
@@ -51,8 +53,31 @@ export interface Route<S> {
   readonly topicName: string;
   /** The same name as bytes; may be kept. */
   readonly topicBytes: Buffer;
+  /** Of the topic bytes; the same for the same topic as long as the process runs. */
+  readonly hash: number;
+  /** Everybody with a matching subscription of their own: who gets a QoS 0 publish. */
   readonly subscribers: readonly RouteSubscriber<S>[];
+  /**
+   * Those who get a QoS 1 or 2 publish at once: without a session queue, or granted QoS 0. The same array as
+   * `subscribers` when that is everybody.
+   */
+  readonly directSubscribers: readonly RouteSubscriber<S>[];
+  /** The queues that match the topic. */
   readonly queues: readonly ShardQueues[];
+  /**
+   * What stores a QoS 1 or 2 publish before it is acknowledged: `queues`, and the session queues of the subscribers
+   * that are not direct. The same array as `queues` when there are none of these.
+   */
+  readonly ackedQueues: readonly ShardQueues[];
+  /** The share groups whose filter matches: each gets the message once. Empty for most topics. */
+  readonly shares: readonly ShareGroup<S>[];
+  /** The entry of `subscribers` that is about `subscriber`, or undefined. Constant cost after the first call. */
+  grantOf(subscriber: S): RouteSubscriber<S> | undefined;
+  /**
+   * What a subscriber is granted as a member of the share groups that match, the first of them when there are
+   * several; undefined when it is in none.
+   */
+  sharedGrantOf(subscriber: S): RouteSubscriber<S> | undefined;
 }
 
 const noIdentifiers: readonly number[] = [];
@@ -84,6 +109,35 @@ export function mergeSubscribers<S>(
     }
   }
   return [...merged.values()];
+}
+
+/** Those of `subscribers` that a QoS > 0 publish reaches without a session queue; the same array when all are. */
+export function directOf<S>(
+  subscribers: readonly RouteSubscriber<S>[],
+  queueOf: (subscriber: S) => QueueTarget | undefined,
+): readonly RouteSubscriber<S>[] {
+  const direct = subscribers.filter(
+    ({ subscriber, grant }) => grant.qos === 0 || queueOf(subscriber) === undefined,
+  );
+  return direct.length === subscribers.length ? subscribers : direct;
+}
+
+/** `queues` together with the session queues of the subscribers that are granted more than QoS 0. */
+export function withSessionQueues<S>(
+  queues: readonly ShardQueues[],
+  subscribers: readonly RouteSubscriber<S>[],
+  queueOf: (subscriber: S) => QueueTarget | undefined,
+): readonly ShardQueues[] {
+  const targets = new Map<number, QueueTarget>();
+  for (const { subscriber, grant } of subscribers) {
+    const target = grant.qos === 0 ? undefined : queueOf(subscriber);
+    if (target !== undefined) targets.set(target.queueId, target);
+  }
+  if (targets.size === 0) return queues;
+  for (const { shardId, queueIds } of queues) {
+    for (const queueId of queueIds) targets.set(queueId, { queueId, shardId });
+  }
+  return groupQueues([targets]);
 }
 
 /** All queues of the matching filters, grouped by shard in ascending order. */

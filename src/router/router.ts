@@ -1,63 +1,78 @@
 /**
- * From topic to targets: live subscribers and queues. Main thread.
+ * From topic to targets: live subscribers, share groups and queues. Main thread.
  *
  * Always true: a lookup answers what the subscriptions are at that moment; a cached route is used only
  * while no filter that could match its topic has changed (`prefix-version.ts`). Queues never match topics
  * under `$SYS/`, and neither kind matches a `$` topic by a wildcard in the first level [MQTT-4.7.2-1].
- * Each kind of target has its own tree; shared subscriptions and the retained index are to stand
- * beside them, with the same versions. Gives up: memory for the cache, within its bound.
+ * Each kind of target has its own tree. A route holds the share groups themselves, so that a member that
+ * comes or goes leaves it fresh. Gives up: memory for the cache, within its bound.
  */
 import { assert } from '../base/error.js';
 import { copyRange } from '../mqtt/bytes.js';
+import { CachedRoute } from './cached-route.js';
 import { PrefixVersions, prefixSlots } from './prefix-version.js';
-import { groupQueues, mergeSubscribers, routeSubscriber } from './route.js';
+import { directOf, groupQueues, mergeSubscribers, routeSubscriber, withSessionQueues } from './route.js';
 import type { QueueTarget, Route, RouteSubscriber, ShardQueues, SubscriptionOptions } from './route.js';
 import { equalsRange, hashTopic, RouteCache } from './route-cache.js';
-import type { CacheEntry } from './route-cache.js';
+import { ShareGroup } from './share-group.js';
+import type { ShareOptions } from './share-group.js';
 import { TopicTree } from './topic-tree.js';
 
-/** Bounds of the route cache. */
-export interface RouterOptions {
+/** Bounds of the route cache, and what the router must know of subscribers. */
+export interface RouterOptions<S> {
   /** Default 16384. */
   readonly cacheEntriesMax?: number;
   /** Default 64 MiB. */
   readonly cacheBytesMax?: number;
-}
-
-interface CachedRoute<S> extends Route<S>, CacheEntry {
-  readonly prefixSlots: readonly number[];
-  readonly prefixSum: number;
-  /** `PrefixVersions.changes` when the route was last known to be fresh. */
-  checkedAt: number;
+  /**
+   * The queue that keeps QoS 1 and 2 messages for a subscriber, or undefined: it gets them at once. Asked when a route
+   * is made; `touch` the subscriber's filters when the answer changes. Left out: nobody has one.
+   */
+  readonly queueOf?: (subscriber: S) => QueueTarget | undefined;
+  /** Default: round robin. */
+  readonly share?: ShareOptions<S>;
 }
 
 const defaultEntriesMax = 16_384;
 const defaultBytesMax = 64 * 1024 * 1024;
 /** Longer topics are routed without the cache. */
 const cachedTopicBytesMax = 4096;
-/** Estimated heap bytes of an entry without topic and targets. */
-const entryBytes = 400;
-const referenceBytes = 8;
-const mergedBytes = 160;
-const queueBytes = 16;
+const none: readonly never[] = [];
 
 /** See the file header. `S` is the handle of a live subscriber, compared by identity. */
 export class Router<S> {
   readonly #subscribers = new TopicTree<S, RouteSubscriber<S>>();
   readonly #queues = new TopicTree<number, QueueTarget>();
+  /** Share groups by name. */
+  readonly #shares = new TopicTree<string, ShareGroup<S>>();
+  readonly #shareOptions: ShareOptions<S>;
+  readonly #queueOf: ((subscriber: S) => QueueTarget | undefined) | undefined;
+  #sharedCount = 0;
   readonly #versions = new PrefixVersions();
   readonly #cache: RouteCache<CachedRoute<S>>;
 
-  constructor(options: RouterOptions = {}) {
+  constructor(options: RouterOptions<S> = {}) {
+    this.#shareOptions = options.share ?? { strategy: 'round_robin', random: Math.random };
+    this.#queueOf = options.queueOf;
     this.#cache = new RouteCache(
       options.cacheEntriesMax ?? defaultEntriesMax,
       options.cacheBytesMax ?? defaultBytesMax,
     );
   }
 
-  /** Live subscriptions, every filter of every subscriber counted. */
+  /** Live subscriptions, every filter of every subscriber counted, shared ones too. */
   get subscriptionCount(): number {
-    return this.#subscribers.valueCount;
+    return this.#subscribers.valueCount + this.#sharedCount;
+  }
+
+  /** Shared subscriptions, every member of every group counted. */
+  get sharedSubscriptionCount(): number {
+    return this.#sharedCount;
+  }
+
+  /** Share groups: every pair of name and filter that has a member. */
+  get shareGroupCount(): number {
+    return this.#shares.valueCount;
   }
 
   /** Queues that can be filled. */
@@ -87,6 +102,41 @@ export class Router<S> {
     const removed = this.#subscribers.delete(filter, subscriber);
     if (removed) this.#versions.touch(filter);
     return removed;
+  }
+
+  /** Makes a subscriber a member of `$share/<shareName>/<filter>`; true when it was one and has new options. */
+  subscribeShared(shareName: string, filter: string, subscriber: S, options: SubscriptionOptions): boolean {
+    let group = this.#shares.get(filter, shareName);
+    if (group === undefined) {
+      group = new ShareGroup(shareName, filter, this.#shareOptions);
+      this.#shares.set(filter, shareName, group);
+      this.#versions.touch(filter);
+    }
+    const replaced = group.join(subscriber, options);
+    if (!replaced) this.#sharedCount++;
+    return replaced;
+  }
+
+  /** Ends a membership; false when there is none. A group ends with its last member. */
+  unsubscribeShared(shareName: string, filter: string, subscriber: S): boolean {
+    const group = this.#shares.get(filter, shareName);
+    if (group === undefined || !group.leave(subscriber)) return false;
+    this.#sharedCount--;
+    if (group.size === 0) {
+      this.#shares.delete(filter, shareName);
+      this.#versions.touch(filter);
+    }
+    return true;
+  }
+
+  /** The group of `$share/<shareName>/<filter>` while it has members. */
+  shareGroup(shareName: string, filter: string): ShareGroup<S> | undefined {
+    return this.#shares.get(filter, shareName);
+  }
+
+  /** What `queueOf` says about a subscriber of this filter has changed: its routes are made again. */
+  touch(filter: string): void {
+    this.#versions.touch(filter);
   }
 
   /** Adds a queue, or moves it to another shard; true when it was there. `filter` must be valid. */
@@ -146,26 +196,34 @@ export class Router<S> {
     this.#subscribers.match(topicName, subscriberMatches);
     const subscribers = mergeSubscribers(subscriberMatches);
     const queues = this.#matchQueues(topicName);
+    const queueOf = this.#queueOf;
 
     const slots = prefixSlots(topicBytes);
-    const perSubscriber = subscriberMatches.length > 1 ? referenceBytes + mergedBytes : referenceBytes;
-    return {
-      topicName,
+    return new CachedRoute(
       topicBytes,
-      subscribers,
-      queues,
       hash,
-      bytes:
-        entryBytes +
-        3 * topicBytes.length +
-        slots.length * referenceBytes +
-        subscribers.length * perSubscriber +
-        queues.reduce((sum, { queueIds }) => sum + entryBytes / 2 + queueIds.length * queueBytes, 0),
-      used: false,
-      prefixSlots: slots,
-      prefixSum: this.#versions.sum(slots),
-      checkedAt: this.#versions.changes,
-    };
+      {
+        subscribers,
+        directSubscribers: queueOf === undefined ? subscribers : directOf(subscribers, queueOf),
+        queues,
+        ackedQueues: queueOf === undefined ? queues : withSessionQueues(queues, subscribers, queueOf),
+        shares: this.#matchShares(topicName),
+        isMerged: subscriberMatches.length > 1,
+      },
+      slots,
+      this.#versions.sum(slots),
+      this.#versions.changes,
+    );
+  }
+
+  #matchShares(topicName: string): readonly ShareGroup<S>[] {
+    if (this.#shares.valueCount === 0) return none;
+    const matches: ReadonlyMap<string, ShareGroup<S>>[] = [];
+    this.#shares.match(topicName, matches);
+    if (matches.length === 0) return none;
+    const groups: ShareGroup<S>[] = [];
+    for (const match of matches) groups.push(...match.values());
+    return groups;
   }
 
   #matchQueues(topicName: string): readonly ShardQueues[] {
