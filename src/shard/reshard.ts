@@ -1,24 +1,29 @@
 /**
- * Moves queues between shard directories when the number of shards has changed. Shard worker, as a Piscina task of its
+ * Moves queues and rows between shard directories when the number of shards has changed. Shard worker, as a Piscina task of its
  * own, before any shard is opened.
  *
  * Always true: a queue's metadata is written to its new place last and only then removed from the old one; found in both
- * places, the new one is complete and wins. So the move may be cut off anywhere and is simply done again.
+ * places, the new one is complete and wins. So the move may be cut off anywhere and is simply done again. Rows stay
+ * unless their shard is given up (row-move.ts); its directory is renamed before it is deleted, so that none is half there.
  * Cost: copies every record of the queues that move, a few megabytes of memory.
  */
-import { rmSync } from 'node:fs';
+import { readdirSync, renameSync, rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { packError } from '../base/error.js';
 import { lockDirectory } from '../log/directory-lock.js';
-import { prepareDirectory } from '../log/log-format.js';
+import { fsyncDirectory, prepareDirectory } from '../log/log-format.js';
 import type { Log, LogBatch, LogDriver } from '../log/log.js';
 import { openLog } from '../log/open.js';
 import { decodeDefinition } from './control.js';
 import { BEING_PLACED, existingShards, shardDirectory, writeLayout } from './layout.js';
 import { shardOf } from './placement.js';
+import { commit, hasRows, moveRows, synced, unfinishedMove } from './row-move.js';
 
 const COPY_BYTES = 4 * 1024 * 1024;
 const COPY_COUNT = 4096;
 const RESHARD_MEMORY_BYTES = 32 * 1024 * 1024;
+/** What `removeShard` leaves when it is cut off. */
+const GIVEN_UP = /^shard-\d+\.removed$/;
 
 /** What the task needs to know. */
 export interface ReshardData {
@@ -27,7 +32,7 @@ export interface ReshardData {
   readonly shardCount: number;
 }
 
-/** Puts every queue where `shardCount` shards expect it; returns how many moved. Directories that end up unused are deleted. */
+/** Puts every queue where `shardCount` shards expect it, and rows into one of them; returns how many queues moved. Directories that end up unused are deleted. */
 export async function reshard(data: ReshardData): Promise<number> {
   try {
     return await placeQueues(data);
@@ -40,6 +45,9 @@ async function placeQueues({ dataDir, driver, shardCount }: ReshardData): Promis
   await checkAll(dataDir, driver);
   // Cut off from here on, the queues lie neither as before nor as wanted: the next start places them whatever it wants.
   writeLayout(dataDir, BEING_PLACED);
+  for (const name of readdirSync(dataDir).filter((name) => GIVEN_UP.test(name)))
+    rmSync(join(dataDir, name), { recursive: true });
+  for (const from of existingShards(dataDir)) await finishRowMove(dataDir, driver, from);
   let moved = 0;
   for (const from of existingShards(dataDir)) {
     const source = await open(dataDir, driver, from);
@@ -55,12 +63,41 @@ async function placeQueues({ dataDir, driver, shardCount }: ReshardData): Promis
         }
         moved++;
       }
+      if (from >= shardCount && hasRows(source)) await moveRowsTo(source, dataDir, driver, from % shardCount);
     } finally {
       await source.close();
     }
-    if (from >= shardCount) rmSync(shardDirectory(dataDir, from), { recursive: true });
+    if (from >= shardCount) removeShard(dataDir, from);
   }
   return moved;
+}
+
+/** A move of rows that was cut off is finished as it was begun, before its target may be given up in turn. */
+async function finishRowMove(dataDir: string, driver: LogDriver, from: number): Promise<void> {
+  const source = await open(dataDir, driver, from);
+  try {
+    const to = unfinishedMove(source);
+    if (to !== undefined) await moveRowsTo(source, dataDir, driver, to);
+  } finally {
+    await source.close();
+  }
+}
+
+async function moveRowsTo(source: Log, dataDir: string, driver: LogDriver, to: number): Promise<void> {
+  const target = await open(dataDir, driver, to);
+  try {
+    await moveRows(source, target, to);
+  } finally {
+    await target.close();
+  }
+}
+
+/** Deletes a directory that holds nothing any more. Cut off, it leaves one that no start takes for a shard. */
+function removeShard(dataDir: string, shardId: number): void {
+  const directory = shardDirectory(dataDir, shardId);
+  renameSync(directory, `${directory}.removed`);
+  fsyncDirectory(dataDir);
+  rmSync(`${directory}.removed`, { recursive: true });
 }
 
 /** What would be refused is refused before the first change: another format or driver, another owner. */
@@ -131,15 +168,4 @@ function copyKeys(source: Log, target: Log, batch: LogBatch, queueId: number): v
     commit(target, batch);
     if (keys.length < COPY_COUNT) return;
   }
-}
-
-function commit(log: Log, batch: LogBatch): void {
-  if (batch.operationCount > 0) log.write(batch);
-  batch.clear();
-}
-
-function synced(log: Log): Promise<void> {
-  return new Promise((resolve, reject) => {
-    log.sync((error) => (error === null ? resolve() : reject(error)));
-  });
 }

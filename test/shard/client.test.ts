@@ -24,7 +24,14 @@ function open(client: ShardClient, publisher = new RecordingPublisher()): OpenPu
 class RecordingConsumer implements Consumer {
   readonly inFlightMax = 10;
   readonly noLocal = false;
-  readonly got: { tag: number; payload: number; topic: string; attempt: number; expiry: number }[] = [];
+  readonly got: {
+    tag: number;
+    payload: number;
+    topic: string;
+    attempt: number;
+    expiry: number;
+    offset: number;
+  }[] = [];
   attachment: Attachment | null = null;
   readonly clientId: string;
 
@@ -40,6 +47,7 @@ class RecordingConsumer implements Consumer {
       topic: delivery.buffer.toString('utf8', delivery.topicStart, delivery.topicEnd),
       attempt: delivery.deliveryAttempt,
       expiry: delivery.messageExpiryInterval,
+      offset: delivery.offset,
     });
   }
 }
@@ -169,13 +177,15 @@ describe('publishing', () => {
 });
 
 describe('consuming', () => {
-  test('a delivery reaches its consumer with attempt and remaining life, and its ack gives credit back at once [broker]', () => {
+  test('a delivery reaches its consumer with attempt, remaining life and offset, and its ack gives credit back at once [broker]', () => {
     const { client, worker } = setUp();
     const consumer = new RecordingConsumer();
     const attachment = client.attach(7, consumer);
-    worker.deliver(attachment.slot, { id: 42, topic: 'jobs/a' }, 3, 60);
+    worker.deliver(attachment.slot, { id: 42, topic: 'jobs/a' }, 3, 60, 2 ** 32 - 1);
     client.drain();
-    expect(consumer.got).toMatchObject([{ payload: 42, topic: 'jobs/a', attempt: 3, expiry: 60 }]);
+    expect(consumer.got).toMatchObject([
+      { payload: 42, topic: 'jobs/a', attempt: 3, expiry: 60, offset: 2 ** 32 - 1 },
+    ]);
     expect(worker.counts[attachment.slot]).toBe(1);
     attachment.ack(consumer.got[0]?.tag as number);
     expect(worker.counts[attachment.slot]).toBe(0);

@@ -64,14 +64,14 @@ export class FakeWorker {
   }
 
   /** Sends a message to a consumer; returns its tag. */
-  deliver(consumerSlot: number, message: TestMessage, attempt = 1, expiryInterval = 0): number {
+  deliver(consumerSlot: number, message: TestMessage, attempt = 1, expiryInterval = 0, offset = 0): number {
     const memory = memoryOf(16 * 1024);
     const length = writeRecord(memory, 0, message);
     memory.bytes.copy(this.#arena, this.#arenaAt, 0, length);
     const tag = ((this.epoch << 28) | (1 << 20) | this.#slot++) >>> 0;
     Atomics.add(this.counts, consumerSlot, 1);
     const word = (this.out.reserve(32, FrameType.deliver, this.out.sizeBytes) >> 2) + 2;
-    this.out.words.set([consumerSlot, tag, this.#arenaAt, attempt, expiryInterval], word);
+    this.out.words.set([consumerSlot, tag, this.#arenaAt, attempt, expiryInterval, offset], word);
     this.out.publish();
     this.#arenaAt += length;
     return tag;

@@ -6,9 +6,10 @@ import { PAGE_BYTES } from '../../src/queue/arena.js';
 import type { QueueDefinition } from '../../src/queue/definition.js';
 import { ShardClient } from '../../src/shard/client.js';
 import { ShardControl } from '../../src/shard/control.js';
-import type { Attachment, Consumer } from '../../src/shard/link.js';
+import { NO_TOKEN, RowStore, type Attachment, type Consumer, type Delivery } from '../../src/shard/link.js';
 import { OpenPublisher } from '../../src/shard/open-publisher.js';
 import { CONSUMER_SLOTS_MAX } from '../../src/shard/protocol.js';
+import { rowQueueId } from '../../src/shard/rows.js';
 import { ShardLoop } from '../../src/shard/shard-loop.js';
 import { CounterReader, Counters, createCounterMemory, workerBlock } from '../../src/telemetry/counter.js';
 import { slot, slotOf } from '../../src/telemetry/counter-layout.js';
@@ -20,8 +21,10 @@ class Worker implements Consumer {
   readonly inFlightMax = 1000;
   readonly noLocal = false;
   readonly got: [Attachment, number][] = [];
-  onDelivery(attachment: Attachment, tag: number): void {
+  readonly offsets: number[] = [];
+  onDelivery(attachment: Attachment, tag: number, delivery: Delivery): void {
     this.got.push([attachment, tag]);
+    this.offsets.push(delivery.offset);
   }
 }
 
@@ -31,6 +34,8 @@ class Shard {
   readonly client = new ShardClient(0, () => {});
   readonly loop: ShardLoop;
   readonly control: ShardControl;
+  readonly log = openMemoryLog();
+  readonly publisher = new RecordingPublisher();
   readonly #publisher: OpenPublisher;
   #token = 0;
 
@@ -43,7 +48,7 @@ class Shard {
     };
     this.loop = new ShardLoop(
       {
-        log: openMemoryLog(),
+        log: this.log,
         durability: 'process',
         limitShards: 1,
         queueCacheBytes: 1 << 20,
@@ -61,15 +66,25 @@ class Shard {
     );
     this.control = new ShardControl(this.loop);
     this.client.up(memory);
-    this.#publisher = new OpenPublisher(new RecordingPublisher(), 0, 1, () => {});
+    this.#publisher = new OpenPublisher(this.publisher, 0, 1, () => {});
     this.client.expect(this.#publisher);
   }
 
-  publish(count: number, queueId: number): void {
+  publish(count: number, queueId: number, payload = 'payload'): void {
     const ids = new Uint32Array([queueId]);
     for (let i = 0; i < count; i++) {
-      this.client.publish(this.#publisher, this.#token++, ids, packet('jobs', 'payload'), 1);
+      this.client.publish(this.#publisher, this.#token++, ids, packet('jobs', payload), 1);
     }
+  }
+
+  /** Puts a row, or deletes it; settles by the next token. */
+  row(store: RowStore, rowId: number, value: Uint8Array | undefined, joins = false, asks = true): void {
+    this.client.putRow(this.#publisher, asks ? this.#token++ : NO_TOKEN, store, rowId, value, joins);
+  }
+
+  /** Ids of the rows in the log. */
+  rows(store: RowStore): number[] {
+    return this.log.readBlocks(rowQueueId(store), 0, 1e9).map(({ firstOffset }) => firstOffset);
   }
 
   /** Turns until nothing is left to do; returns how many turns. */
@@ -170,5 +185,115 @@ describe('metrics', () => {
     expect(shard.total(slot.messagesQueued)).toBe(3);
     expect(shard.total(slotOf('messagesRefused', 'quota-exceeded'))).toBe(2);
     expect(shard.total(slotOf('messagesRefused', 'store-error'))).toBe(0);
+  });
+
+  test('queues that belong to sessions are in none of the figures of queues [broker]', async () => {
+    const shard = new Shard();
+    const session = await create(shard, { id: 1, sessionClientId: 'sensor' });
+    await create(shard, { id: 2 });
+    const worker = new Worker();
+    shard.client.attach(1, worker);
+    shard.publish(5, 1);
+    shard.publish(3, 2);
+    shard.turn();
+    shard.loop.maintain(1000);
+    expect(worker.got.length, 'it works like any other').toBe(5);
+    const gauges = [slot.queues, slot.consumers, slot.messagesReady, slot.messagesInFlight];
+    const counters = [slot.messagesQueued, slot.messagesCommitted, slot.messagesDelivered];
+    expect(gauges.map((index) => shard.total(index))).toEqual([1, 0, 3, 0]);
+    expect(counters.map((index) => shard.total(index))).toEqual([3, 3, 0]);
+    await shard.control.run({ call: 'delete', definition: session, id: 3 });
+    shard.loop.maintain(2000);
+    expect(counters.map((index) => shard.total(index))).toEqual([3, 3, 0]);
+  });
+});
+
+describe('rows', () => {
+  test('are written and settled in a turn that has nothing else [broker]', () => {
+    const shard = new Shard();
+    shard.row(RowStore.will, 3, Buffer.from('first'));
+    shard.row(RowStore.will, 4, Buffer.from('not asked'), false, false);
+    shard.row(RowStore.will, 3, Buffer.from('second'));
+    shard.turn();
+    expect(shard.publisher.told).toEqual([
+      [0, 0],
+      [1, 0],
+    ]);
+    expect(shard.rows(RowStore.will)).toEqual([3, 4]);
+    expect(Buffer.from(shard.log.readBlock(rowQueueId(RowStore.will), 3) ?? []).toString()).toBe('second');
+    shard.row(RowStore.will, 3, undefined);
+    shard.row(RowStore.will, 99, undefined);
+    shard.turn();
+    expect(shard.rows(RowStore.will)).toEqual([4]);
+    expect(shard.publisher.told.length).toBe(4);
+  });
+
+  test('that join a publish are committed with it, wherever the turn ends [broker]', async () => {
+    const shard = new Shard();
+    await create(shard, { id: 1 });
+    const queue = shard.loop.queues.get(1);
+    const payload = 'x'.repeat(9000);
+    for (let i = 1; i <= 60; i++) {
+      shard.publish(1, 1, payload);
+      shard.row(RowStore.received, i, Buffer.alloc(20), true);
+      // The second row joins through the first.
+      shard.row(RowStore.session, i, Buffer.alloc(4000), true, i % 2 === 0);
+    }
+    shard.client.flush();
+    let turns = 0;
+    let before = 0;
+    while (before < 60) {
+      shard.loop.turn(turns++);
+      const messages = queue?.ledger.liveCount ?? 0;
+      expect(messages, 'each turn brings some').toBeGreaterThan(before);
+      expect([shard.rows(RowStore.received).length, shard.rows(RowStore.session).length]).toEqual([
+        messages,
+        messages,
+      ]);
+      before = messages;
+    }
+    expect(turns, 'the frames are more than one turn takes').toBeGreaterThan(3);
+    shard.turn();
+    expect(shard.publisher.told.length).toBe(60 + 60 + 30);
+  });
+
+  test('settle in order with publishes that were refused [broker]', async () => {
+    const shard = new Shard();
+    await create(shard, { id: 1, overflowPolicy: 'reject_publish', messagesMax: 1 });
+    shard.publish(2, 1);
+    shard.row(RowStore.received, 1, Buffer.from('x'), true);
+    shard.publish(1, 1);
+    shard.turn();
+    expect(shard.publisher.told).toEqual([
+      [0, 0],
+      [1, 2],
+      [2, 0],
+      [3, 2],
+    ]);
+  });
+
+  test('a delivery tells the offset of its message, the same when it comes again [broker]', async () => {
+    const shard = new Shard();
+    await create(shard, { id: 1 });
+    const worker = new Worker();
+    shard.client.attach(1, worker);
+    for (let i = 0; i < 3; i++) {
+      shard.publish(2, 1);
+      shard.turn();
+    }
+    expect(worker.offsets).toEqual([0, 1, 2, 3, 4, 5]);
+    const [attachment] = worker.got[0] as [Attachment, number];
+    attachment.detach();
+    shard.turn();
+    const next = new Worker();
+    shard.client.attach(1, next);
+    shard.turn();
+    expect(next.offsets.toSorted((a, b) => a - b)).toEqual([0, 1, 2, 3, 4, 5]);
+  });
+
+  test('no queue takes an id under which rows are kept [broker]', async () => {
+    const shard = new Shard();
+    await expect(create(shard, { id: rowQueueId(RowStore.retained) })).rejects.toThrow(/reserved id/);
+    await create(shard, { id: rowQueueId(RowStore.retained) - 1 });
   });
 });
