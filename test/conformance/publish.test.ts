@@ -31,7 +31,7 @@ describe('PUBLISH of MQTT 5.0', () => {
     await publisher.expect('puback');
     await subscriber.expect('publish');
     await subscriber.expect('publish');
-    expect(received().toString('hex')).toBe('3006000174007879' + '30050001' + '74007a');
+    expect(received().toString('hex')).toBe('30060001740078793005000174007a');
   });
 
   test('a first delivery has an unused id and no DUP, at QoS 1 and 2 [MQTT-4.3.2-1] [MQTT-4.3.2-2] [MQTT-4.3.3-1] [MQTT-4.3.3-2] [MQTT-2.2.1-4]', async () => {

@@ -96,7 +96,7 @@ describe('SUBSCRIBE of MQTT 5.0', () => {
     const publisher = await connect(target, 'p');
     publisher.send(publishPacket('t/1', 'x', { qos: 2 }));
     const { qos, properties } = await client.expect('publish');
-    const identifiers = [properties?.subscriptionIdentifier ?? []].flat() as number[];
+    const identifiers = [properties?.subscriptionIdentifier ?? []].flat();
     expect(qos).toBe(2);
     expect(identifiers.toSorted((a, b) => a - b)).toEqual([7, 128, 268_435_455]);
     await expectNothing(client);
