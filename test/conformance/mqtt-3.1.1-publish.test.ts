@@ -1,3 +1,4 @@
+import type { Packet } from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
 
 import { PublishStatus } from '../../src/shard/link.js';
@@ -117,9 +118,14 @@ describe('PUBLISH of MQTT 3.1.1', () => {
       if (!publisher.closed) await expectNothing(publisher);
       publisher.destroy();
     }
-    expect(
-      subscriber.inbox.filter((packet) => packet.cmd === 'publish' && packet.topic.endsWith('x')),
-    ).toEqual([]);
+    // What the server itself says under $SYS may be there; what the clients said is not.
+    subscriber.send(publishPacket('end', 'end', { messageId: 6 }));
+    for (;;) {
+      const packet = await subscriber.next();
+      if (packet.cmd !== 'publish') continue;
+      expect(packet.payload.toString()).not.toBe('x');
+      if (packet.topic === 'end') break;
+    }
     await until(() => target.gateway.connectionCount === 1, 'the end of the publishers');
   });
 
@@ -141,7 +147,7 @@ describe('PUBLISH of MQTT 3.1.1', () => {
     for (const messageId of ids) client.send(publishPacket('u', 'x', { messageId }));
     for (const messageId of ids) expect((await client.expect('puback')).messageId).toBe(messageId);
     for (const messageId of ids) client.send(publishPacket('t', 'x', { qos: 2, messageId }));
-    const answers = [];
+    const answers: Packet[] = [];
     for (let i = 0; i < ids.length * 2; i++) answers.push(await client.next());
     const idsOf = (cmd: string): (number | undefined)[] =>
       answers.filter((packet) => packet.cmd === cmd).map(({ messageId }) => messageId);
