@@ -19,7 +19,10 @@ export type OperationalCode =
   | 'ERR_LISTEN'
   | 'ERR_SHARD_DOWN'
   | 'ERR_LAYOUT'
-  | 'ERR_API_KEYS';
+  | 'ERR_ACL'
+  | 'ERR_API_KEYS'
+  | 'ERR_TLS'
+  | 'ERR_AUTH';
 
 /** A fault of the environment: disk, port, configuration, dead worker. `cause` keeps the original. */
 export class OperationalError extends Error {

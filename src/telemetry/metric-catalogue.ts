@@ -110,8 +110,21 @@ export const catalogue = {
     'sluice_connections_refused_total',
     'main',
     'reason',
-    ['limit', 'connect-timeout', 'connack'],
-    'Connections closed before they were granted: too many, no CONNECT in time, or refused by CONNACK.',
+    [
+      'limit',
+      'connect-timeout',
+      'connack',
+      'listener-limit',
+      'proxy-header',
+      'tls-handshake',
+      'ws-upgrade',
+    ],
+    'Connections closed before they were granted: too many, too many of one listener, no CONNECT in time, refused by CONNACK, or failed in the PROXY header, the TLS handshake or the WebSocket upgrade.',
+  ),
+  webSocketFaults: counter(
+    'sluice_websocket_faults_total',
+    'main',
+    'WebSocket connections closed for a frame that is malformed, too large or not binary.',
   ),
   keepAliveTimeouts: counter(
     'sluice_keep_alive_timeouts_total',
@@ -129,6 +142,27 @@ export const catalogue = {
     'sluice_queue_subscriptions',
     'main',
     'Queue subscriptions, attached or waiting for their queue.',
+  ),
+  authenticationsSucceeded: family(
+    'sluice_authentications_succeeded_total',
+    'main',
+    'method',
+    ['anonymous', 'certificate', 'password', 'jwt', 'http', 'scram'],
+    'Clients let in, by the method that knew them; renewed authentications are counted, too.',
+  ),
+  authenticationsFailed: family(
+    'sluice_authentications_failed_total',
+    'main',
+    'reason',
+    ['anonymous', 'credentials', 'token', 'denied', 'scram', 'blocked', 'busy', 'unavailable'],
+    'Clients refused: no proof, wrong password or user, wrong token, a no of the call-out, wrong SCRAM proof, too many failures from the address, too many that wait, or a method that did not answer.',
+  ),
+  authenticationCacheHits: family(
+    'sluice_authentication_cache_hits_total',
+    'main',
+    'method',
+    ['password', 'http'],
+    'Answers from memory, without a hash or a call.',
   ),
 
   // Wire.
@@ -177,8 +211,85 @@ export const catalogue = {
     'sluice_messages_dropped_total',
     'main',
     'reason',
-    ['outbox-full', 'session-queue-full', 'packet-too-large', 'expired', 'session-ended'],
-    'Live messages that a subscriber did not get.',
+    ['outbox-full', 'session-queue-full', 'packet-too-large', 'expired', 'session-ended', 'unsubscribed'],
+    'Messages of subscriptions that a subscriber did not get.',
+  ),
+
+  sharedRedispatched: counter(
+    'sluice_shared_redispatched_total',
+    'main',
+    'Messages of shared subscriptions that went to another member because theirs was gone.',
+  ),
+  publishBytesReceived: counter(
+    'sluice_publish_payload_received_bytes_total',
+    'main',
+    'Payload of the PUBLISH packets taken from clients.',
+  ),
+  publishBytesSent: counter(
+    'sluice_publish_payload_sent_bytes_total',
+    'main',
+    'Payload of the PUBLISH packets sent to clients.',
+  ),
+  wills: gauge('sluice_wills', 'main', 'Wills of connected clients, and wills that wait for their delay.'),
+  willsEnded: family(
+    'sluice_wills_ended_total',
+    'main',
+    'outcome',
+    ['published', 'cancelled', 'disconnected', 'not-authorized', 'refused'],
+    'Wills by what became of them: published, cancelled by a new connection, dropped by DISCONNECT, not authorized at their time, or refused by a queue.',
+  ),
+  localPublishesRefused: counter(
+    'sluice_local_publishes_refused_total',
+    'main',
+    "Messages of the broker's own that were put off because too many were under way.",
+  ),
+  sysEventsDropped: counter(
+    'sluice_sys_events_dropped_total',
+    'main',
+    'Client events under $SYS that were not published: beyond SLUICE_SYS_EVENTS_RATE, or for client ids that fit no topic.',
+  ),
+
+  // Authorisation.
+  authorizationDenied: family(
+    'sluice_authorization_denied_total',
+    'main',
+    'action',
+    ['publish', 'subscribe'],
+    'Publishes and subscriptions that a client had no right to.',
+  ),
+  aclReloads: family(
+    'sluice_acl_reloads_total',
+    'main',
+    'outcome',
+    ['loaded', 'failed'],
+    'Times the ACL file was read again; after a failure the permissions before stay in force.',
+  ),
+
+  // Retained messages.
+  retainedMessages: gauge('sluice_retained_messages', 'main', 'Retained messages, without those of $SYS.'),
+  retainedBytes: gauge(
+    'sluice_retained_bytes',
+    'main',
+    'Topics, properties and payloads of the retained messages.',
+  ),
+  retainedSent: counter('sluice_retained_sent_total', 'main', 'Retained messages sent to new subscriptions.'),
+  retainedRefused: family(
+    'sluice_retained_refused_total',
+    'main',
+    'reason',
+    ['count', 'bytes', 'message-bytes'],
+    'Messages with RETAIN that were delivered and not retained because of a limit.',
+  ),
+  retainedExpired: counter('sluice_retained_expired_total', 'main', 'Retained messages that expired.'),
+  retainedFeeds: gauge(
+    'sluice_retained_feeds',
+    'main',
+    'Subscriptions that still get the retained messages of their start.',
+  ),
+  retainedRowsUnreadable: counter(
+    'sluice_retained_rows_unreadable_total',
+    'main',
+    'Rows of retained messages that could not be read at the start and were passed over.',
   ),
 
   // Between the threads.
