@@ -7,6 +7,7 @@
  */
 import { availableParallelism } from 'node:os';
 
+import { aclSettings } from './acl-settings.js';
 import {
   bytes,
   choice,
@@ -324,6 +325,7 @@ export interface Config
     Values<typeof storage>,
     Values<typeof mqtt>,
     Values<typeof session>,
+    Values<typeof aclSettings>,
     Values<typeof operation> {
   readonly mq: MqConfig;
 }
@@ -342,6 +344,7 @@ export const sections: readonly Section[] = [
   { title: 'Threads', parent: undefined, fields: shard },
   { title: 'MQTT', parent: undefined, fields: mqtt },
   { title: 'Sessions', parent: undefined, fields: session },
+  { title: 'Authorisation', parent: undefined, fields: aclSettings },
   { title: 'Process', parent: undefined, fields: operation },
   { title: 'Queues', parent: 'mq', fields: mq },
 ];

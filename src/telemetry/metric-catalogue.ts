@@ -292,6 +292,22 @@ export const catalogue = {
     'Rows of retained messages that could not be read at the start and were passed over.',
   ),
 
+  // Authorisation.
+  authorizationDenied: family(
+    'sluice_authorization_denied_total',
+    'main',
+    'action',
+    ['publish', 'subscribe'],
+    'Publishes and subscriptions that a client had no right to.',
+  ),
+  aclReloads: family(
+    'sluice_acl_reloads_total',
+    'main',
+    'outcome',
+    ['loaded', 'failed'],
+    'Times the ACL file was read again; after a failure the permissions before stay in force.',
+  ),
+
   // Between the threads.
   ringPauses: counter(
     'sluice_ring_pauses_total',
