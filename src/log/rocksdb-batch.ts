@@ -17,6 +17,7 @@ import {
   META_KEY_BYTES,
   META_QUEUE,
   OFFSET_BYTES,
+  QUEUE_ID_RESERVED_MIN,
   queueRangeEnd,
   queueRangeStart,
   valueKey,
@@ -44,6 +45,10 @@ export class RocksLogBatch implements LogBatch {
   blockBytes = 0;
   smallBytes = 0;
   deletedBlocks = 0;
+  /** The same of reserved ids, whose blocks are small and many; `blockBytes` has their bytes too. */
+  rowBytes = 0;
+  rowCount = 0;
+  deletedRows = 0;
   operationCount = 0;
 
   readonly #database: RocksDatabase;
@@ -75,6 +80,9 @@ export class RocksLogBatch implements LogBatch {
     this.#begin(queueId);
     this.native._put(this.#key(queueId, firstOffset), value, this.#columns.blocks);
     this.blockBytes += value.length;
+    if (queueId < QUEUE_ID_RESERVED_MIN) return;
+    this.rowBytes += value.length;
+    this.rowCount += 1;
   }
 
   putSummary(queueId: number, firstOffset: number, value: Uint8Array): void {
@@ -88,7 +96,8 @@ export class RocksLogBatch implements LogBatch {
     const key = this.#key(queueId, firstOffset);
     this.native._del(key, this.#columns.blocks);
     this.native._del(key, this.#columns.summaries);
-    this.deletedBlocks += 1;
+    if (queueId < QUEUE_ID_RESERVED_MIN) this.deletedBlocks += 1;
+    else this.deletedRows += 1;
   }
 
   putKey(queueId: number, key: Uint8Array, offset: number): void {
@@ -110,6 +119,9 @@ export class RocksLogBatch implements LogBatch {
     this.blockBytes = 0;
     this.smallBytes = 0;
     this.deletedBlocks = 0;
+    this.rowBytes = 0;
+    this.rowCount = 0;
+    this.deletedRows = 0;
     this.operationCount = 0;
   }
 

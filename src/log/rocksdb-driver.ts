@@ -244,7 +244,7 @@ class RocksLog implements Log {
       throw this.#fail(error);
     }
     this.#unsynced = true;
-    this.#reclaim.noteWrite(batch.blockBytes, batch.deletedBlocks);
+    this.#reclaim.noteWrite(batch);
     if (batch.dropped.length > 0) this.#afterDrop(batch.dropped);
   }
 

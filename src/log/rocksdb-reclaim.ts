@@ -26,6 +26,8 @@ const IDLE_CALLS_MIN = 2;
 const PAUSE_CALLS = 3;
 /** Assumed size of a deleted block until blocks have been seen. */
 const BLOCK_BYTES_GUESS = 64 * 1024;
+/** The same of a block of a reserved id. */
+const ROW_BYTES_GUESS = 256;
 
 /** See keys.ts: sorts before every real key and is in no range. */
 const FILLER_KEY = Buffer.from([0]);
@@ -42,6 +44,15 @@ export interface RocksBudgets {
   readonly blocks: number;
   readonly summaries: number;
   readonly keys: number;
+}
+
+/** What a batch held, as its own fields say. */
+export interface WrittenBatch {
+  readonly blockBytes: number;
+  readonly deletedBlocks: number;
+  readonly rowBytes: number;
+  readonly rowCount: number;
+  readonly deletedRows: number;
 }
 
 interface Fill {
@@ -62,10 +73,12 @@ export class RocksReclaim {
   /** Since the last fill. */
   #dirty = false;
   #blockBytes = 0;
-  #deletedBlocks = 0;
-  /** Ever, for the average. */
+  #deletedBytes = 0;
+  /** Ever, for the averages. */
   #blocksPutBytes = 0;
   #blocksPut = 0;
+  #rowsPutBytes = 0;
+  #rowsPut = 0;
 
   constructor(database: RocksDatabase, columns: RocksColumns, budgets: RocksBudgets) {
     this.#batch = database.batch();
@@ -74,19 +87,23 @@ export class RocksReclaim {
   }
 
   /** Called after each write with what the batch held. */
-  noteWrite(blockBytes: number, deletedBlocks: number): void {
+  noteWrite(batch: WrittenBatch): void {
     this.#writes += 1;
     this.#dirty = true;
-    this.#blockBytes += blockBytes;
-    this.#deletedBlocks += deletedBlocks;
-    if (blockBytes > 0) {
+    this.#blockBytes += batch.blockBytes;
+    if (batch.blockBytes > batch.rowBytes) {
       this.#blocksPut += 1;
-      this.#blocksPutBytes += blockBytes;
+      this.#blocksPutBytes += batch.blockBytes - batch.rowBytes;
     }
+    this.#rowsPut += batch.rowCount;
+    this.#rowsPutBytes += batch.rowBytes;
+    const blockBytesMean = this.#blocksPut === 0 ? BLOCK_BYTES_GUESS : this.#blocksPutBytes / this.#blocksPut;
+    const rowBytesMean = this.#rowsPut === 0 ? ROW_BYTES_GUESS : this.#rowsPutBytes / this.#rowsPut;
+    this.#deletedBytes += batch.deletedBlocks * blockBytesMean + batch.deletedRows * rowBytesMean;
     // The traffic itself has flushed the blocks, and with them the tombstones.
     if (this.#blockBytes >= 2 * flushBytes(this.#budgets.blocks)) {
       this.#blockBytes = 0;
-      this.#deletedBlocks = 0;
+      this.#deletedBytes = 0;
     }
   }
 
@@ -121,8 +138,7 @@ export class RocksReclaim {
 
   #start(walBytes: number, storeBytes: number): void {
     if (!this.#dirty) return;
-    const blockBytesMean = this.#blocksPut === 0 ? BLOCK_BYTES_GUESS : this.#blocksPutBytes / this.#blocksPut;
-    const deletedBytes = Math.min(this.#deletedBlocks * blockBytesMean, storeBytes);
+    const deletedBytes = Math.min(this.#deletedBytes, storeBytes);
     const idle = this.#idleCalls >= IDLE_CALLS_MIN;
     const busyBytesMax = Math.max(BUSY_BYTES_MIN, 2 * this.#budgets.blocks);
     const deletedBytesMax = idle ? IDLE_BYTES_MAX : Math.max(busyBytesMax, storeBytes * BUSY_DELETED_PART);
@@ -140,7 +156,7 @@ export class RocksReclaim {
       this.#fills.push({ column: this.#columns.blocks, bytesLeft: flushBytes(this.#budgets.blocks) });
     this.#dirty = false;
     this.#blockBytes = 0;
-    this.#deletedBlocks = 0;
+    this.#deletedBytes = 0;
     this.#pauseCalls = PAUSE_CALLS;
   }
 }

@@ -22,7 +22,10 @@ export interface QueueHost {
   readKey(queueId: number, key: Uint8Array): number | undefined;
   /** True when the ring towards the main thread takes one more delivery. */
   canDeliver(): boolean;
-  /** Sends the record at arena offset `recordAt` (inside the block at `blockAt`) to a consumer. `canDeliver` has just said yes. `offset` is the message's in its queue. */
+  /**
+   * Sends the record at arena offset `recordAt` to a consumer. `canDeliver` has just said yes. `offsetLow` is the low half
+   * of the message's offset, as an int32.
+   */
   deliver(
     consumerSlot: number,
     tag: number,
@@ -30,7 +33,7 @@ export interface QueueHost {
     recordBytes: number,
     attempt: number,
     expiryInterval: number,
-    offset: number,
+    offsetLow: number,
   ): void;
   /** Asks all queues of the shard to give back memory they can read again. True when something was freed. */
   reclaimMemory(): boolean;

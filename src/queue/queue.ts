@@ -344,7 +344,8 @@ export class Queue implements RedeliveryTarget {
       recordBytes,
       attempt,
       remainingExpiry(host.arena, recordAt, nowMs),
-      inFlight.offsetOf(slot),
+      // A small integer whatever the offset: no number is allocated.
+      inFlight.offsetOf(slot) | 0,
     );
   }
 

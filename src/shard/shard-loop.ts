@@ -399,7 +399,7 @@ export class ShardLoop implements QueueHost {
     recordBytes: number,
     attempt: number,
     expiryInterval: number,
-    offset: number,
+    offsetLow: number,
   ): void {
     const out = this.#out;
     const word = (out.reserve(DELIVER_BYTES, FrameType.deliver, out.sizeBytes) >> 2) + 2;
@@ -409,7 +409,7 @@ export class ShardLoop implements QueueHost {
     words[word + 2] = recordAt;
     words[word + 3] = attempt;
     words[word + 4] = expiryInterval;
-    words[word + 5] = offset;
+    words[word + 5] = offsetLow;
     this.arena.touch(recordAt, recordBytes, out.position);
   }
 

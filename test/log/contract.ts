@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os';
 import * as path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { OperationalError } from '../../src/base/error.js';
-import { QUEUE_ID_MAX } from '../../src/log/keys.js';
+import { QUEUE_ID_MAX, QUEUE_ID_RESERVED_MIN } from '../../src/log/keys.js';
 import type { Log, LogBatch, StoredBlock } from '../../src/log/log.js';
 import { MemoryModel } from './model.js';
 
@@ -451,6 +451,43 @@ function durableContract(
     await reopen();
     expect(current().queues()).toEqual([]);
     expectQueueEmpty(current(), 5);
+  });
+
+  test('keeps and deletes blocks of an id that has no metadata like any other [broker]', async () => {
+    const id = QUEUE_ID_RESERVED_MIN + 3;
+    const value = (offset: number, round: number): Uint8Array =>
+      bytes(`${offset} in round ${round} `.repeat(200));
+    // Most of what is written is replaced or deleted, so that space is reclaimed meanwhile.
+    for (let round = 0; round < 40; round += 1) {
+      commit(current(), (batch) => {
+        for (let offset = 1; offset <= 50; offset += 1)
+          batch.putBlock(id, 2 ** 40 + offset, value(offset, round));
+        for (let offset = 1; offset <= 50; offset += 2) batch.deleteBlock(id, 2 ** 40 + offset);
+        fillQueue(batch, 5, `x${round}`);
+      });
+      current().maintain(Date.now() + round * 1000);
+      if (round % 10 === 5) await reopen();
+    }
+    await reopen();
+    const expected = Array.from({ length: 25 }, (_, i) => [2 ** 40 + 2 * i + 2, text(value(2 * i + 2, 39))]);
+    expect(
+      current()
+        .readBlocks(id, 0, 1e9)
+        .map(({ firstOffset, value: block }) => [firstOffset, text(block)]),
+    ).toEqual(expected);
+    expect(
+      current()
+        .queues()
+        .map(({ queueId }) => queueId),
+    ).toEqual([5]);
+    commit(current(), (batch) => batch.dropQueue(id));
+    await reopen();
+    expect(current().readBlocks(id, 0, 1e9)).toEqual([]);
+    expect(
+      current()
+        .queues()
+        .map(({ queueId }) => queueId),
+    ).toEqual([5]);
   });
 
   test('is refused to a second owner and is free again after close [broker]', async () => {

@@ -232,12 +232,13 @@ describe('rows', () => {
     const shard = new Shard();
     await create(shard, { id: 1 });
     const queue = shard.loop.queues.get(1);
-    const payload = 'x'.repeat(9000);
+    // Sizes vary, so that turns end behind messages and behind both rows.
+    const sizeOf = (i: number): number => 100 + ((i * 2741) % 8000);
     for (let i = 1; i <= 60; i++) {
-      shard.publish(1, 1, payload);
-      shard.row(RowStore.received, i, Buffer.alloc(20), true);
+      shard.publish(1, 1, 'x'.repeat(sizeOf(i)));
+      shard.row(RowStore.received, i, Buffer.alloc(sizeOf(i + 7)), true);
       // The second row joins through the first.
-      shard.row(RowStore.session, i, Buffer.alloc(4000), true, i % 2 === 0);
+      shard.row(RowStore.session, i, Buffer.alloc(sizeOf(i + 31)), true, i % 2 === 0);
     }
     shard.client.flush();
     let turns = 0;
