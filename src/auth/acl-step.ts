@@ -39,8 +39,10 @@ export interface Wish {
   readonly text: string;
   /** No denial may touch one of these: other ways to write the same subscription. */
   readonly spellings: readonly Filter[];
-  /** Name of the queue, when it is one. */
+  /** Name of the queue, when it leads to one. */
   readonly queueName: string | undefined;
+  /** The right to that name is as good as the right to `text`; false for a share group that is kept as a queue. */
+  readonly isQueue: boolean;
 }
 
 /** Which publishes to `topicName` are allowed, as the bits of `AclEntry.publishBits`. */
@@ -67,7 +69,8 @@ export function mayRead(steps: readonly AclStep[], wish: Wish, qos: number): boo
     for (const entry of step.deny) {
       if ((entry.subscribeBits & bit) !== 0 && touches(entry, wish.spellings)) return false;
     }
-    if (wish.queueName !== undefined && namesQueue(step.allowQueues, wish.queueName)) return true;
+    if (wish.isQueue && wish.queueName !== undefined && namesQueue(step.allowQueues, wish.queueName))
+      return true;
     for (const entry of step.allow) {
       if ((entry.subscribeBits & bit) === 0) continue;
       if (entry.isExact ? entry.text === wish.text : contains(entry.filter, filter)) return true;

@@ -44,12 +44,15 @@ export function askedFor(text: string, queue: QueueRef | undefined): Asked {
     for (const filter of sources) spelled.add(`$queue/${name}/${filter}`);
   }
   const spellings: Filter[] = [...spelled].map(parseFilter);
-  return { wish: { text: inner, spellings, queueName }, sources: [...sources] };
+  return {
+    wish: { text: inner, spellings, queueName, isQueue: literal !== undefined },
+    sources: [...sources],
+  };
 }
 
 /** An ordinary subscription to `filter`, as the source of a queue. */
 export function wishFor(filter: string): Wish {
-  return { text: filter, spellings: [parseFilter(filter)], queueName: undefined };
+  return { text: filter, spellings: [parseFilter(filter)], queueName: undefined, isQueue: false };
 }
 
 /** The filter of a share, also of a share of a share: no such thing is granted, but it must not hide what is in it. */

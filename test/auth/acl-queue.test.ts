@@ -144,4 +144,15 @@ describe('queue subscriptions', () => {
     expect(access.maySubscribe(who, '$q/secret/#', 1, secret)).toBe(false);
     expect(access.maySubscribe(who, '$queue/mine/secret/#', 1)).toBe(false);
   });
+
+  test('a share group that is kept as a queue is decided by its filter, not by a right to its name [broker]', () => {
+    const group = { name: 'share-g', topicFilter: 'secret/#' };
+    const { access } = aclFixture('queue *\ntopic read jobs/#\nuser bob\nqueue deny share-g\n', {
+      aclChecksQueueFilter: false,
+    });
+    expect(access.maySubscribe(subject('c'), '$share/g/secret/#', 1, group)).toBe(false);
+    const open = { name: 'share-g', topicFilter: 'jobs/#' };
+    expect(access.maySubscribe(subject('c'), '$share/g/jobs/#', 1, open)).toBe(true);
+    expect(access.maySubscribe(subject('c', 'bob'), '$share/g/jobs/#', 1, open)).toBe(false);
+  });
 });
