@@ -1,7 +1,7 @@
 /**
  * One shared subscription: the members of `$share/<name>/<filter>` and the choice among them. Main thread.
  *
- * Always true: a message goes to one member [MQTT-4.8.2-3]; whoever is connected comes before whoever is away,
+ * Always true: a message goes to one member; whoever is connected comes before whoever is away,
  * and among these only members that are kept messages (QoS > 0) count; joins and leaves move nobody else's
  * place; ties go to whoever was chosen longest ago. The hashes are rendezvous hashes: a member that goes moves
  * only its own publishers or topics. A pick allocates nothing.

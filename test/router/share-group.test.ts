@@ -48,7 +48,7 @@ class Fixture {
 }
 
 describe.each(strategies)('%s', (strategy) => {
-  test('a message goes to one member, and to nobody when there is none [MQTT-4.8.2-3]', () => {
+  test('a message goes to one member, and to nobody when there is none [broker]', () => {
     const fixture = new Fixture(strategy, []);
     expect(fixture.pick('p1', 1)).toBeUndefined();
     fixture.group.join('a', options(2));
