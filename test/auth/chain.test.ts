@@ -210,7 +210,7 @@ describe('too many failures', () => {
       authFailuresMax: 5,
       authHashesMax: 1,
     });
-    const guesses = Array.from({ length: 40 }, (_, index) =>
+    const guesses = Array.from({ length: 40 }, async (_, index) =>
       auth.authenticate(request({ username: 'alice', password: `guess ${index}` })),
     );
     const answers = (await Promise.all(guesses)).map(brief);

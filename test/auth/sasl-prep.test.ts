@@ -23,9 +23,12 @@ describe('SASLprep', () => {
 
   test('text of printable ASCII stays, and preparing twice equals preparing once [ref-4013]', () => {
     fc.assert(
-      fc.property(fc.string({ unit: fc.constantFrom(...' !09AZaz~'), minLength: 1 }), (given) => {
-        expect(saslPrep(given)).toBe(given);
-      }),
+      fc.property(
+        fc.string({ unit: fc.constantFrom(' ', '!', '0', '9', 'A', 'z', '~'), minLength: 1 }),
+        (given) => {
+          expect(saslPrep(given)).toBe(given);
+        },
+      ),
     );
     fc.assert(
       fc.property(fc.string({ unit: 'binary', minLength: 1 }), (given) => {
