@@ -13,7 +13,6 @@ import type { SysReading } from './sys-topics.js';
 export interface SysGauges {
   clientsConnected(): number;
   sessions(): number;
-  clientsExpired(): number;
   retainedCount(): number;
   retainedBytes(): number;
   sharedSubscriptions(): number;
@@ -35,7 +34,7 @@ export function readSys(counters: CounterReader, gauges: SysGauges): SysReading 
     uptimeS: gauges.uptimeS(),
     clientsConnected: gauges.clientsConnected(),
     sessions: gauges.sessions(),
-    clientsExpired: gauges.clientsExpired(),
+    clientsExpired: counters.total(slot.sessionsExpired),
     bytesReceived: counters.total(slot.bytesReceived),
     bytesSent: counters.total(slot.bytesSent),
     packetsReceived: family('packetsReceived'),
