@@ -1,0 +1,193 @@
+/**
+ * The broker under test: a process of its own with the memory store and small bounds. Runs in the fuzzer.
+ *
+ * Always true: only the own child is ever signalled, and it is gone after `stop`. Its log is read line by line:
+ * lines of level error and fatal are kept, because nothing that a peer sends may lead to one.
+ */
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import net from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const entry = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const startMsMax = 30_000;
+const stopMsMax = 20_000;
+const keptLines = 40;
+
+/**
+ * Bounds that make state small and short-lived, so that what still grows is a leak. Only variables that the
+ * broker knows are passed on.
+ */
+const settings = {
+  SLUICE_STORE: 'memory',
+  SLUICE_SHARDS: '1',
+  SLUICE_LOG_FORMAT: 'json',
+  SLUICE_LOG_LEVEL: 'info',
+  SLUICE_CONNECT_TIMEOUT_MS: '1000',
+  SLUICE_SESSION_EXPIRY_MAX: '2s',
+  SLUICE_SESSIONS_MAX: '2000',
+  SLUICE_SESSION_QUEUE_MAX: '100',
+  SLUICE_SUBSCRIPTIONS_MAX: '50',
+  SLUICE_MAX_CONNECTIONS: '2000',
+  SLUICE_OUTBOX_BYTES: '256KB',
+  SLUICE_RETAINED_MAX: '500',
+  SLUICE_RETAINED_MAX_BYTES: '4MB',
+  SLUICE_SESSION_MESSAGES_MAX: '100',
+  SLUICE_AUTH_FAILURES_MAX: '1000000',
+};
+
+/** A queue that takes some of what is published, with bounds. */
+const queue = { name: 'work', topic_filter: 'fuzz/#', limits: { max_shard_message_count: 500 } };
+
+/** Starts a broker that listens for `targets`. */
+export async function startBroker(targets) {
+  const broker = new BrokerProcess();
+  await broker.start(targets);
+  return broker;
+}
+
+/** See the file header. */
+export class BrokerProcess {
+  /** Listener by target: port on loopback. */
+  ports = {};
+  /** Lines of level error or fatal, and whatever came on standard error. */
+  complaints = [];
+  #httpPort = 0;
+  #child;
+  #exit;
+  #folder = '';
+  /** Signal or code, once the process has ended. */
+  #end;
+  #isStopping = false;
+
+  /** Resolves when the broker is ready; throws with what it said when it is not. */
+  async start(targets) {
+    const known = await knownVariables();
+    this.#folder = await mkdtemp(join(tmpdir(), 'sluice-fuzz-'));
+    const [mqtt, ws, proxy, http] = await freePorts(4);
+    this.ports = {
+      mqtt,
+      ...(targets.includes('ws') ? { ws } : {}),
+      ...(targets.includes('proxy') ? { proxy } : {}),
+    };
+    this.#httpPort = http;
+    const env = Object.fromEntries(
+      Object.entries(process.env).filter(([name]) => !/^(?:SLUICE|EMQX)_|^NODE_OPTIONS$/.test(name)),
+    );
+    for (const [name, value] of Object.entries(settings)) if (known.has(name)) env[name] = value;
+    env.SLUICE_DATA_DIR = this.#folder;
+    env.SLUICE_HTTP_PORT = String(http);
+    env.SLUICE_MQTT_PORT = String(mqtt);
+    if (known.has('SLUICE_LISTENERS')) {
+      const listeners = [{ kind: 'tcp', name: 'mqtt', host: '127.0.0.1', port: mqtt }];
+      if (targets.includes('ws')) listeners.push({ kind: 'ws', name: 'ws', host: '127.0.0.1', port: ws });
+      if (targets.includes('proxy')) {
+        listeners.push({ kind: 'tcp', name: 'proxy', host: '127.0.0.1', port: proxy, proxyProtocol: true });
+      }
+      env.SLUICE_LISTENERS = JSON.stringify(listeners);
+    }
+    const child = spawn(process.execPath, ['--max-old-space-size=512', entry, 'start'], {
+      env,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    this.#child = child;
+    this.#exit = new Promise((resolve) => {
+      child.once('exit', (code, signal) => {
+        this.#end = signal ?? `code ${code}`;
+        resolve();
+      });
+    });
+    const ready = new Promise((resolve) => {
+      createInterface({ input: child.stdout }).on('line', (line) => {
+        if (line.includes('"Sluice is ready"')) resolve();
+        if (/"level":"(error|fatal)"|unhandledRejection|uncaughtException|AssertionError/.test(line)) {
+          this.#complain(line);
+        }
+      });
+    });
+    createInterface({ input: child.stderr }).on('line', (line) => this.#complain(line));
+    await Promise.race([ready, this.#exit, pause(startMsMax)]);
+    if (this.trouble !== undefined) throw new Error(this.trouble);
+    await fetch(`http://127.0.0.1:${http}/api/v5/message_queues/queues`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify(queue),
+    }).then((answer) => answer.text());
+  }
+
+  get pid() {
+    return this.#child.pid;
+  }
+
+  #complain(line) {
+    if (this.complaints.length < keptLines) this.complaints.push(line.slice(0, 4000));
+  }
+
+  /** What is wrong with the broker by now, or undefined. */
+  get trouble() {
+    const isWrongEnd = this.#end !== undefined && !(this.#isStopping && this.#end === 'code 0');
+    const lines = isWrongEnd ? [`the broker ended with ${this.#end}`, ...this.complaints] : this.complaints;
+    return lines.length > 0 ? lines.join('\n') : undefined;
+  }
+
+  /** Resident memory in bytes; undefined where there is no /proc. */
+  async rssBytes() {
+    const status = await readFile(`/proc/${this.pid}/status`, 'utf8').catch(() => '');
+    const kilobytes = /^VmRSS:\s+(\d+) kB/m.exec(status)?.[1];
+    return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
+  }
+
+  /** Open MQTT connections as the broker counts them. */
+  async connections() {
+    const answer = await fetch(`http://127.0.0.1:${this.#httpPort}/api/v5/prometheus/stats`);
+    return Number(/^sluice_connections(?:\{\})? (\d+)/m.exec(await answer.text())?.[1] ?? Number.NaN);
+  }
+
+  /** Asks the process to end, then insists; removes its folder. */
+  async stop() {
+    if (this.#end === undefined) {
+      this.#isStopping = true;
+      this.#child.kill('SIGTERM');
+      await Promise.race([this.#exit, pause(stopMsMax)]);
+      if (this.#end === undefined) {
+        this.#complain('the broker did not end after SIGTERM');
+        this.#child.kill('SIGKILL');
+        await this.#exit;
+      }
+    }
+    await rm(this.#folder, { recursive: true, force: true, maxRetries: 5 });
+  }
+}
+
+/** Names of the variables that the compiled broker knows. */
+async function knownVariables() {
+  const { sections } = await import(new URL('../dist/config/schema.js', import.meta.url).href);
+  return new Set(sections.flatMap(({ fields }) => Object.values(fields).map(({ name }) => name)));
+}
+
+/** True when the compiled broker can listen with more than plain TCP. */
+export async function hasListeners() {
+  return (await knownVariables()).has('SLUICE_LISTENERS');
+}
+
+async function freePorts(count) {
+  const servers = await Promise.all(
+    Array.from({ length: count }, () => {
+      const server = net.createServer();
+      return new Promise((resolve, reject) => {
+        server.once('error', reject);
+        server.listen(0, '127.0.0.1', () => resolve(server));
+      });
+    }),
+  );
+  const ports = servers.map((server) => server.address().port);
+  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
+  return ports;
+}
+
+function pause(milliseconds) {
+  return new Promise((resolve) => setTimeout(resolve, milliseconds).unref());
+}

@@ -1,0 +1,22 @@
+/**
+ * A case by its two numbers. Pure.
+ *
+ * Always true: seed and index name the target, the bytes, their split into writes, and how the connection ends.
+ */
+import { packetCase } from './packet-case.mjs';
+import { proxyCase } from './proxy-case.mjs';
+import { randomOf } from './random.mjs';
+import { websocketCase } from './websocket-case.mjs';
+
+const makers = { mqtt: packetCase, ws: websocketCase, proxy: proxyCase };
+
+/** What can be fuzzed, by the listener that the bytes go to. */
+export const targetNames = Object.keys(makers);
+
+/** Case `index` of run `seed` for one of `targets`: `{ index, target, writes, end }`. */
+export function caseOf(seed, index, targets) {
+  const random = randomOf(seed, index);
+  const target = random.pick(targets);
+  const writes = makers[target](random);
+  return { index, target, writes, end: random.pick(['finish', 'finish', 'reset', 'wait']) };
+}

@@ -1,0 +1,193 @@
+/**
+ * The fuzzer: seeded mutations of MQTT packets, WebSocket frames and PROXY headers against a real broker.
+ *
+ *   npm run fuzz -- --seconds 60 --seed 7 --target all      (mqtt, ws, proxy, or several by commas)
+ *   npm run fuzz -- --replay 'mqtt:101100044d5154…,3003…'    (writes by commas, cases by semicolons)
+ *
+ * A run is good when the broker lives, logs no error, keeps its memory, serves two healthy clients all the while,
+ * and has no connection left at the end. A bad one prints the smallest input that was found, exit code 1.
+ */
+import { parseArgs } from 'node:util';
+
+import { hasListeners, startBroker } from './broker-process.mjs';
+import { caseOf, targetNames } from './case.mjs';
+import { play } from './driver.mjs';
+import { minimise } from './minimise.mjs';
+import { startObserver } from './observer.mjs';
+import { judgeMemory, median, megabytes, quantile } from './verdict.mjs';
+
+const concurrency = 12;
+const rememberedCases = 200;
+const sampleMs = 250;
+const reportMs = 10_000;
+const settleMs = 100;
+const endMsMax = 15_000;
+const triesMax = 150;
+
+const { values } = parseArgs({
+  options: {
+    seconds: { type: 'string', default: '10' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    target: { type: 'string', default: 'all' },
+    'delay-max': { type: 'string', default: '10000' },
+    replay: { type: 'string' },
+  },
+});
+
+const targets = await chosenTargets(values.target);
+process.exitCode = await (values.replay === undefined ? fuzz() : replay(parseCases(values.replay)));
+
+function say(text) {
+  process.stdout.write(`${text}\n`);
+}
+
+async function chosenTargets(text) {
+  const canListen = await hasListeners();
+  const available = targetNames.filter((name) => name === 'mqtt' || canListen);
+  const asked = text === 'all' ? available : text.split(',');
+  const unknown = asked.filter((name) => !available.includes(name));
+  if (unknown.length > 0)
+    throw new Error(`no target ${unknown.join(', ')}; there are ${available.join(', ')}`);
+  return asked;
+}
+
+async function fuzz() {
+  const seed = Number(values.seed);
+  const seconds = Number(values.seconds);
+  say(`fuzz: seed ${seed}, ${seconds} s, targets ${targets.join(', ')}`);
+  const broker = await startBroker(targets);
+  const recent = [];
+  const rss = [];
+  let iterations = 0;
+  let refused = 0;
+  let trouble;
+  let observer;
+  try {
+    observer = await startObserver(broker.ports.mqtt, Number(values['delay-max']));
+    const startedAt = performance.now();
+    const end = startedAt + seconds * 1000;
+    const sampler = setInterval(() => {
+      broker.rssBytes().then(
+        (bytes) => bytes !== undefined && rss.push(bytes),
+        () => {},
+      );
+    }, sampleMs);
+    let reportAt = startedAt + reportMs;
+    const worker = async () => {
+      while (trouble === undefined && performance.now() < end) {
+        const one = caseOf(seed, iterations++, targets);
+        recent.push(one);
+        if (recent.length > rememberedCases) recent.shift();
+        if ((await play(one, broker.ports[one.target])) === 'refused') refused++;
+        trouble ??= broker.trouble ?? observer.trouble;
+        if (performance.now() > reportAt) {
+          reportAt += reportMs;
+          report(iterations, performance.now() - startedAt, rss, observer.delays);
+        }
+      }
+    };
+    await Promise.all(Array.from({ length: concurrency }, worker));
+    clearInterval(sampler);
+    report(iterations, performance.now() - startedAt, rss, observer.delays);
+    if (refused > 0) say(`fuzz: ${refused} connections were refused`);
+    if (trouble === undefined && refused === iterations) trouble = 'every connection was refused';
+    await observer.stop();
+    trouble ??=
+      observer.trouble ?? (await leftConnections(broker)) ?? judgeMemory(rss).trouble ?? broker.trouble;
+  } catch (error) {
+    trouble ??= broker.trouble ?? `the fuzzer could not go on: ${error.stack}`;
+  }
+  await broker.stop();
+  trouble ??= broker.trouble;
+  if (trouble === undefined) {
+    say(`fuzz: all good, ${iterations} connections`);
+    return 0;
+  }
+  say(`fuzz: FAILED after ${iterations} connections (seed ${seed}):\n${trouble}`);
+  await tellSmallest(recent);
+  return 1;
+}
+
+function report(iterations, elapsedMs, rss, delays) {
+  const { firstBytes, lastBytes } = judgeMemory(rss);
+  const memory =
+    firstBytes === undefined
+      ? `${megabytes(median(rss.slice(-8)))} MB`
+      : `${megabytes(firstBytes)} MB early, ${megabytes(lastBytes)} MB late`;
+  say(
+    `fuzz: ${(elapsedMs / 1000).toFixed(0)} s, ${iterations} connections, ` +
+      `${Math.round((iterations * 1000) / elapsedMs)}/s; memory ${memory}; healthy clients: ` +
+      `${delays.length} messages, median ${median(delays).toFixed(1)} ms, 99 % below ` +
+      `${quantile(delays, 0.99).toFixed(1)} ms, longest ${quantile(delays, 1).toFixed(1)} ms`,
+  );
+}
+
+/** Every connection has been closed from here; the broker must come to know it. */
+async function leftConnections(broker) {
+  const deadline = performance.now() + endMsMax;
+  for (;;) {
+    const count = await broker.connections();
+    if (count === 0) return undefined;
+    if (performance.now() > deadline) return `${count} connections are left at the end`;
+    await new Promise((resolve) => setTimeout(resolve, settleMs));
+  }
+}
+
+/** Plays cases one after the other against one broker; what went wrong, or undefined. */
+async function playAll(cases, broker) {
+  const observer = await startObserver(broker.ports.mqtt, Number(values['delay-max']));
+  for (const one of cases) {
+    await play(one, broker.ports[one.target]);
+    if (broker.trouble !== undefined) break;
+  }
+  await new Promise((resolve) => setTimeout(resolve, settleMs));
+  await observer.stop().catch(() => {});
+  return broker.trouble ?? observer.trouble;
+}
+
+async function tellSmallest(recent) {
+  let broker;
+  const fails = async (cases) => {
+    broker ??= await startBroker(targets);
+    const trouble = await playAll(cases, broker).catch(() => broker.trouble ?? 'the broker does not answer');
+    if (trouble === undefined) return false;
+    await broker.stop();
+    broker = undefined;
+    return true;
+  };
+  try {
+    if (!(await fails(recent))) {
+      say('fuzz: the last connections alone do not repeat it; run the seed again to see it');
+      return;
+    }
+    const smallest = await minimise(recent, fails, triesMax);
+    say(`fuzz: smallest input found, ${smallest.length} connection(s):`);
+    for (const { target, writes, end } of smallest) {
+      say(`  ${target}, ${end}: ${writes.map((bytes) => bytes.toString('hex')).join(',')}`);
+    }
+    say(`fuzz: again with\n  npm run fuzz -- --replay '${formatCases(smallest)}'`);
+  } finally {
+    await broker?.stop();
+  }
+}
+
+function formatCases(cases) {
+  return cases
+    .map(({ target, writes }) => `${target}:${writes.map((bytes) => bytes.toString('hex')).join(',')}`)
+    .join(';');
+}
+
+function parseCases(text) {
+  return text.split(';').map((one) => {
+    const [, target = 'mqtt', hex = ''] = /^(?:(\w+):)?([0-9a-f,]*)$/.exec(one) ?? [];
+    return { target, writes: hex.split(',').map((write) => Buffer.from(write, 'hex')), end: 'wait' };
+  });
+}
+
+async function replay(cases) {
+  const broker = await startBroker([...new Set(cases.map(({ target }) => target))]);
+  const trouble = await playAll(cases, broker).catch((error) => broker.trouble ?? error.message);
+  await broker.stop();
+  say(trouble === undefined ? 'fuzz: the replay does no harm' : `fuzz: the replay FAILED:\n${trouble}`);
+  return trouble === undefined ? 0 : 1;
+}
