@@ -2,6 +2,7 @@
  * A message that the broker says in its own name. Main thread, pure.
  *
  * Always true: its topic is under `$SYS/`, which no client can publish to, its QoS is 0 and its client id is empty.
+ * Gives up: properties; a text needs none.
  */
 import type { LocalMessage } from '../session/local-publisher.js';
 
