@@ -43,7 +43,7 @@ const sliceMsMax = 2;
 const quantum = 32;
 /** The clock is read after so many messages. */
 const clockEvery = 16;
-/** What a search without a result costs, in messages. */
+/** What a step of a search without a result costs, in messages. */
 const searchCost = 8;
 const noIdentifiers: readonly number[] = [];
 
@@ -66,6 +66,8 @@ class Queue {
   client: object | undefined;
   state: 'idle' | 'ready' | 'blocked' | 'closed' = 'idle';
   next: Queue | undefined = undefined;
+  /** What is left of its turn in messages: a turn that the end of a slice cuts off goes on in the next one. */
+  left = 0;
 
   constructor(receiver: RetainedReceiver, wake: (queue: Queue) => void) {
     this.receiver = receiver;
@@ -191,6 +193,13 @@ export class RetainedSender {
     this.#turn ??= setImmediate(this.#run);
   }
 
+  #readyFirst(queue: Queue): void {
+    queue.state = 'ready';
+    queue.next = this.#first;
+    this.#first = queue;
+    this.#last ??= queue;
+  }
+
   #serve(): void {
     while (this.#messagesLeft > 0) {
       const queue = this.#first;
@@ -212,7 +221,8 @@ export class RetainedSender {
     if (receiver.client !== queue.client) this.#reconnected(queue);
     const index = this.#index;
     let feed = firstOf(queue.feeds);
-    for (let left = quantum; left > 0 && this.#messagesLeft > 0;) {
+    if (queue.left <= 0) queue.left = quantum;
+    while (queue.left > 0 && this.#messagesLeft > 0) {
       if (feed === undefined) {
         this.#close(queue);
         return;
@@ -220,15 +230,16 @@ export class RetainedSender {
       const cursor: RetainedCursor = (feed.cursor ??= index.matches(feed.filter));
       const message = cursor.next();
       if (message === undefined) {
-        left -= searchCost;
-        this.#spend(searchCost, 0);
+        const cost = cursor.isDone ? 1 : searchCost;
+        queue.left -= cost;
+        this.#spend(cost, 0);
         if (!cursor.isDone) continue;
         queue.feeds.delete(feed.filter);
         this.#counters.add(slot.retainedFeeds, -1);
         feed = firstOf(queue.feeds);
         continue;
       }
-      left--;
+      queue.left--;
       const bytes = message.payloadEnd - message.topicStart;
       if (message.sequence <= feed.sequence && !this.#send(receiver, feed, message, bytes)) {
         cursor.again();
@@ -240,7 +251,8 @@ export class RetainedSender {
       if (hasClosed(queue)) return;
     }
     if (feed === undefined) this.#close(queue);
-    else this.#ready(queue);
+    else if (queue.left <= 0) this.#ready(queue);
+    else this.#readyFirst(queue);
   }
 
   /** False when the client cannot take it now. */
