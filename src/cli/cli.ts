@@ -1,5 +1,5 @@
 /**
- * The command line: `sluice start | ctl status | version | help`. Runs on the main thread before the broker.
+ * The command line: `sluice start | passwd | ctl status | version | help`. Runs on the main thread before the broker.
  *
  * Always true: nothing here ends the process; the result is the exit code, and all text goes through `CliIo`,
  * so that tests see what a person would. Exit codes: 0 done, 1 failed, 2 wrong use or configuration.
@@ -10,6 +10,7 @@ import { parseArgs } from 'node:util';
 import { OperationalError } from '../base/error.js';
 import { ConfigError, loadConfig } from '../config/config.js';
 import type { Config, Environment } from '../config/config.js';
+import { type PasswordInput, changePasswordFile } from './passwd.js';
 import { askStatus, statusUrl } from './status.js';
 import { packageVersion } from './version.js';
 
@@ -20,6 +21,8 @@ export interface CliIo {
   readonly out: (text: string) => void;
   /** Writes to standard error. */
   readonly err: (text: string) => void;
+  /** Standard input, when it is another than that of the process. */
+  readonly input?: PasswordInput;
 }
 
 /** Runs a broker until it has stopped; resolves to the exit code. */
@@ -28,6 +31,10 @@ export type StartBroker = (config: Config, env: Environment) => Promise<number>;
 const usage = `usage: sluice <command>
 
   start                     run the broker; settings come from SLUICE_… variables (docs/configuration.md)
+  passwd FILE USERNAME      set the password of a user of SLUICE_PASSWORD_FILE; it is asked for, or read from a pipe
+      --scram                 for SCRAM-SHA-256 as well as for plain passwords
+      --delete                remove the user
+      --batch                 take the password from the command line: passwd --batch FILE USERNAME PASSWORD
   ctl status [options]      exit 0 when the local broker is running, 1 when it is not
       --url <url>             ask this address instead of the configured one
       --timeout-ms <ms>       how long to wait for the answer (default 5000)
@@ -64,6 +71,12 @@ async function runCommand(argv: readonly string[], io: CliIo, startBroker: Start
   if (command !== 'ctl status' && (options.url !== undefined || options['timeout-ms'] !== undefined)) {
     throw new UsageError('--url and --timeout-ms belong to "ctl status"');
   }
+  if (words[0] === 'passwd' && command !== 'help' && command !== 'version') {
+    return passwd(io, words.slice(1), options);
+  }
+  if (options.scram || options.delete || options.batch) {
+    throw new UsageError('--scram, --delete and --batch belong to "passwd"');
+  }
   switch (command) {
     case 'start':
       return startBroker(loadConfig(io.env), io.env);
@@ -92,6 +105,9 @@ function parse(argv: readonly string[]) {
         version: { type: 'boolean', short: 'v', default: false },
         url: { type: 'string' },
         'timeout-ms': { type: 'string' },
+        scram: { type: 'boolean', default: false },
+        delete: { type: 'boolean', short: 'D', default: false },
+        batch: { type: 'boolean', short: 'b', default: false },
       },
     });
     return { words: positionals, options: values };
@@ -110,6 +126,24 @@ async function status(io: CliIo, url: string | undefined, timeoutText = '5000'):
   const { running, detail } = await askStatus(url ?? configuredUrl(io.env), timeoutMs);
   io.out(`${detail}\n`);
   return running ? 0 : 1;
+}
+
+async function passwd(
+  io: CliIo,
+  [file = '', username, password, ...surplus]: readonly string[],
+  { scram, delete: isRemoval, batch }: { scram: boolean; delete: boolean; batch: boolean },
+): Promise<number> {
+  const isComplete = username !== undefined && (password !== undefined) === batch && surplus.length === 0;
+  if (!isComplete || (isRemoval && (batch || scram))) {
+    throw new UsageError(
+      'passwd takes FILE and USERNAME, with --batch also PASSWORD, and --delete stands alone',
+    );
+  }
+  const action = isRemoval ? 'delete' : scram ? 'set-scram' : 'set';
+  const input = io.input ?? process.stdin;
+  const done = await changePasswordFile({ file, username, action, password, input, err: io.err });
+  io.out(`${done}\n`);
+  return 0;
 }
 
 function configuredUrl(env: Environment): string {

@@ -42,7 +42,7 @@ function proofOf(password: string, first: string, serverFirst: string, withoutPr
   const key = sign(salted, 'Client Key');
   const signature = sign(createHash('sha256').update(key).digest(), signed);
   return {
-    proof: key.map((byte, index) => byte ^ (signature[index] ?? 0)),
+    proof: Buffer.from(key.map((byte, index) => byte ^ (signature[index] ?? 0))),
     serverFinal: `v=${sign(sign(salted, 'Server Key'), signed).toString('base64')}`,
   };
 }
@@ -112,7 +112,7 @@ describe('the messages', () => {
     expect(say(exchange, rfc.clientFirst)).toBe('failed: the exchange is over');
   });
 
-  test.each([
+  test.each<[string, (final: string) => string, string]>([
     ['nothing', () => '', 'a message is missing'],
     ['no proof', (final: string) => final.replace(/,p=.*/, ''), 'the final message cannot be read'],
     ['text after the proof', (final: string) => `${final},x=y`, 'the final message cannot be read'],
