@@ -1,5 +1,5 @@
 /**
- * One network connection: socket, decoder, outbox, and the clocks that end it. Main thread.
+ * One network connection: transport, decoder, outbox, and the clocks that end it. Main thread.
  *
  *   open ──(quiesce)──▶ quiet ──end() or fault──▶ ending (FIN sent, input discarded) ──▶ closed
  *
@@ -8,8 +8,7 @@
  * ring or a slow reader slows its peer down. After our FIN the input is read and thrown away until the peer
  * has closed: closing with unread bytes would reset the connection and lose the last packet.
  */
-import type { Socket } from 'node:net';
-
+import type { ConnectionFacts } from '../auth/connection-facts.js';
 import { ProtocolError } from '../base/error.js';
 import { Decoder } from '../mqtt/decoder.js';
 import type { DecoderState } from '../mqtt/decoder.js';
@@ -21,6 +20,7 @@ import type { Wire } from '../session/wire.js';
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { BlockPool } from './block-pool.js';
 import { SocketOutbox, type OutboxOwner } from './outbox.js';
+import type { Transport, TransportUser } from './transport.js';
 import type { Resumable, Turn } from './turn.js';
 
 /** What the connections of a gateway share. */
@@ -46,16 +46,16 @@ const writeStallMsMax = 60_000;
 const connectTimeout = slotOf('connectionsRefused', 'connect-timeout');
 
 /** See the file header. */
-export class Connection implements Wire, OutboxOwner, Resumable {
+export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
+  readonly facts: ConnectionFacts;
   readonly outbox: SocketOutbox;
   readonly client: Client;
   readonly #host: ConnectionHost;
-  readonly #socket: Socket;
+  readonly #transport: Transport;
   readonly #decoder: Decoder;
   #state: 'open' | 'quiet' | 'ending' | 'closed' = 'open';
   #reading: 'on' | 'held' | 'outbox-full' = 'on';
   #goesOn: 'no' | 'booked' = 'no';
-  #peername: string | undefined;
   readonly #openedAtMs: number;
   #lastPacketAtMs: number;
   #endedAtMs = 0;
@@ -63,13 +63,15 @@ export class Connection implements Wire, OutboxOwner, Resumable {
   #bytesAtStall = 0;
   #keepAliveMs = 0;
 
-  constructor(socket: Socket, host: ConnectionHost) {
+  /** `openedAtMs` is when it was accepted, by the clock of the context. */
+  constructor(transport: Transport, host: ConnectionHost, openedAtMs: number) {
     const { context } = host;
     this.#host = host;
-    this.#socket = socket;
-    this.#openedAtMs = context.clock.nowMs();
-    this.#lastPacketAtMs = this.#openedAtMs;
-    this.outbox = new SocketOutbox(socket, host.pool, host.turn, context.config.outboxBytesMax, this);
+    this.#transport = transport;
+    this.facts = transport.facts;
+    this.#openedAtMs = openedAtMs;
+    this.#lastPacketAtMs = openedAtMs;
+    this.outbox = new SocketOutbox(transport, host.pool, host.turn, context.config.outboxBytesMax, this);
     this.client = new Client(context, this, () => host.newClientId());
     this.#decoder = new Decoder(this.client, {
       maximumPacketSize: context.config.maximumPacketSize,
@@ -77,11 +79,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
       packetsPerSliceMax,
       pool: host.pool,
     });
-    socket.on('end', () => this.#peerEnded());
-    socket.on('error', (error) =>
-      context.logger.debug({ peername: this.#peername, err: error }, 'socket error'),
-    );
-    socket.on('close', () => this.#closed());
+    transport.attach(this);
   }
 
   get state(): 'open' | 'quiet' | 'ending' | 'closed' {
@@ -89,12 +87,7 @@ export class Connection implements Wire, OutboxOwner, Resumable {
   }
 
   get peername(): string {
-    if (this.#peername === undefined) {
-      const { remoteAddress, remoteFamily, remotePort } = this.#socket;
-      const address = remoteFamily === 'IPv6' ? `[${remoteAddress ?? ''}]` : (remoteAddress ?? '');
-      this.#peername = `${address}:${remotePort ?? 0}`;
-    }
-    return this.#peername;
+    return this.facts.peername;
   }
 
   /** Takes what was read: `chunk[0, length)` is valid during the call only. */
@@ -149,6 +142,23 @@ export class Connection implements Wire, OutboxOwner, Resumable {
     this.#afterDecoding(state);
   }
 
+  onEnd(): void {
+    this.client.lost();
+    this.end();
+  }
+
+  onFault(error: Error): void {
+    this.#host.context.logger.debug({ peername: this.peername, err: error }, 'transport error');
+  }
+
+  onClosed(): void {
+    this.#state = 'closed';
+    this.#decoder.close();
+    this.outbox.close();
+    this.client.lost();
+    this.#host.onClosed(this);
+  }
+
   notifyWhenDrained(): void {
     this.outbox.wantDrain();
   }
@@ -169,8 +179,8 @@ export class Connection implements Wire, OutboxOwner, Resumable {
     this.#endedAtMs = this.#host.context.clock.nowMs();
     this.#decoder.close();
     this.outbox.flushLast();
-    this.#socket.end();
-    this.#socket.resume();
+    this.#transport.end();
+    this.#transport.resume();
   }
 
   /** Stops taking packets, for a gateway that drains; what is under way settles. */
@@ -178,12 +188,12 @@ export class Connection implements Wire, OutboxOwner, Resumable {
     if (this.#state !== 'open') return;
     this.#state = 'quiet';
     this.#decoder.stop();
-    this.#socket.pause();
+    this.#transport.pause();
   }
 
   /** Ends at once, without the last packets. */
   destroy(): void {
-    this.#socket.destroy();
+    this.#transport.destroy();
   }
 
   /** Looks at the clocks; `slackMs` is the time between two sweeps. */
@@ -238,12 +248,12 @@ export class Connection implements Wire, OutboxOwner, Resumable {
     } else if (this.#reading !== 'on' && this.#state === 'open') {
       this.#reading = 'on';
       this.#lastPacketAtMs = this.#host.coarseNowMs;
-      this.#socket.resume();
+      this.#transport.resume();
     }
   }
 
   #pause(why: 'held' | 'outbox-full'): void {
-    if (this.#reading === 'on') this.#socket.pause();
+    if (this.#reading === 'on') this.#transport.pause();
     this.#reading = why;
   }
 
@@ -256,18 +266,5 @@ export class Connection implements Wire, OutboxOwner, Resumable {
       this.client.close(reasonCode.unspecifiedError);
     }
     this.end();
-  }
-
-  #peerEnded(): void {
-    this.client.lost();
-    this.end();
-  }
-
-  #closed(): void {
-    this.#state = 'closed';
-    this.#decoder.close();
-    this.outbox.close();
-    this.client.lost();
-    this.#host.onClosed(this);
   }
 }

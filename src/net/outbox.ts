@@ -6,23 +6,23 @@
  * `hasRoom` first. Gives up: exactness of the bound for acknowledgements and queue deliveries, which are
  * bounded by packet ids and credit instead.
  *
- *   filled pieces ... | current block [0, offset)      ──flush──▶  socket.write (one writev)
+ *   filled pieces ... | current block [0, offset)      ──flush──▶  transport (one writev, one frame)
  */
-import type { Socket } from 'node:net';
-
 import type { Outbox } from '../session/wire.js';
 import { blockClasses, type BlockPool } from './block-pool.js';
+import type { ByteSink } from './transport.js';
 import type { Flushable, Turn } from './turn.js';
 
 const noBlock = Buffer.alloc(0);
 /** So many bytes leave before the turn ends. */
 const burstBytes = 512 * 1024;
+const ignore = (): void => undefined;
 
 /** What the outbox tells its connection. */
 export interface OutboxOwner {
   /** The kernel has taken everything; called once per `wantDrain`, never within `ensure` or `hasRoom`. */
   onDrained(): void;
-  /** Bytes handed to the socket. */
+  /** Bytes handed to the transport. */
   onBytesOut(bytes: number): void;
 }
 
@@ -31,7 +31,7 @@ export class SocketOutbox implements Outbox, Flushable {
   buffer: Buffer = noBlock;
   offset = 0;
   readonly bytesMax: number;
-  readonly #socket: Socket;
+  readonly #sink: ByteSink;
   readonly #pool: BlockPool;
   readonly #turn: Turn;
   readonly #owner: OutboxOwner;
@@ -48,8 +48,8 @@ export class SocketOutbox implements Outbox, Flushable {
   #drainWanted = false;
   readonly #written = (error?: Error | null): void => this.#onWritten(error);
 
-  constructor(socket: Socket, pool: BlockPool, turn: Turn, bytesMax: number, owner: OutboxOwner) {
-    this.#socket = socket;
+  constructor(sink: ByteSink, pool: BlockPool, turn: Turn, bytesMax: number, owner: OutboxOwner) {
+    this.#sink = sink;
     this.#pool = pool;
     this.#turn = turn;
     this.bytesMax = bytesMax;
@@ -63,8 +63,7 @@ export class SocketOutbox implements Outbox, Flushable {
 
   /** Bytes of the write under way that the kernel has not taken: falls while a slow reader reads. */
   get bytesQueued(): number {
-    const { _handle: handle } = this.#socket as unknown as { _handle?: { writeQueueSize?: number } | null };
-    return handle?.writeQueueSize ?? this.#socket.writableLength;
+    return this.#sink.bytesQueued;
   }
 
   /** True while the kernel has not taken a write completely. */
@@ -111,60 +110,59 @@ export class SocketOutbox implements Outbox, Flushable {
     this.#tellDrained();
   }
 
-  /** Hands everything to the socket. Calls nobody back: it runs in the middle of `ensure` too. */
+  /** Hands everything to the transport. Calls nobody back: it runs in the middle of `ensure` too. */
   #send(): void {
     const bytes = this.#pieceBytes + this.offset;
     if (bytes === 0) return;
     this.#owner.onBytesOut(bytes);
     this.#writingBytes = bytes;
-    const socket = this.#socket;
-    const last = this.offset === this.buffer.length ? this.buffer : this.buffer.subarray(0, this.offset);
     if (this.#pieces.length === 0) {
-      this.#writing.push(this.buffer);
-      socket.write(last, this.#written);
-    } else {
-      socket.cork();
-      for (let i = 0; i < this.#pieces.length; i++) {
-        const piece = this.#pieces[i]!;
-        this.#writing.push(piece);
-        socket.write(piece.subarray(0, this.#pieceEnds[i]));
-      }
-      if (this.offset > 0) {
-        this.#writing.push(this.buffer);
-        socket.write(last, this.#written);
-      } else {
-        socket.write(noBlock, this.#written);
-      }
-      socket.uncork();
-      this.#pieces.length = 0;
-      this.#pieceEnds.length = 0;
-      this.#pieceBytes = 0;
-    }
-    this.buffer = noBlock;
-    this.offset = 0;
-    this.#classNext = 0;
-    // The kernel usually takes everything at once: then the blocks are free again without waiting for the callback.
-    if (socket.writableLength === 0) this.#release();
-  }
-
-  /** Hands everything to the socket now, also behind a write that is under way: the last act before `socket.end`. */
-  flushLast(): void {
-    if (this.#state === 'closed') return;
-    if (this.#writingBytes > 0) {
-      const socket = this.#socket;
-      for (let i = 0; i < this.#pieces.length; i++)
-        socket.write(this.#pieces[i]!.subarray(0, this.#pieceEnds[i]));
-      if (this.offset > 0) socket.write(this.buffer.subarray(0, this.offset));
-      this.#owner.onBytesOut(this.#pieceBytes + this.offset);
-      // The socket keeps these blocks; they do not return to the pool.
-      this.#pieces.length = 0;
-      this.#pieceEnds.length = 0;
-      this.#pieceBytes = 0;
+      const block = this.buffer;
+      const filled = this.offset === block.length ? block : block.subarray(0, this.offset);
+      this.#writing.push(block);
       this.buffer = noBlock;
       this.offset = 0;
+      this.#sink.send(filled, this.#written);
+    } else {
+      this.#sink.sendAll(this.#takePieces(this.#writing), this.#written);
+    }
+    this.#classNext = 0;
+    // The kernel usually takes everything at once: then the blocks are free again without waiting for the callback.
+    if (this.#sink.bytesUnsent === 0) this.#release();
+  }
+
+  /** Takes out what is filled; the blocks behind it are added to `blocks`. */
+  #takePieces(blocks: Buffer[]): Buffer[] {
+    const filled: Buffer[] = [];
+    for (let i = 0; i < this.#pieces.length; i++) {
+      const piece = this.#pieces[i]!;
+      blocks.push(piece);
+      filled.push(piece.subarray(0, this.#pieceEnds[i]));
+    }
+    if (this.buffer !== noBlock) {
+      blocks.push(this.buffer);
+      if (this.offset > 0) filled.push(this.buffer.subarray(0, this.offset));
+    }
+    this.#pieces.length = 0;
+    this.#pieceEnds.length = 0;
+    this.#pieceBytes = 0;
+    this.buffer = noBlock;
+    this.offset = 0;
+    return filled;
+  }
+
+  /** Hands everything to the transport now, also behind a write that is under way: the last act before it ends. */
+  flushLast(): void {
+    if (this.#state === 'closed') return;
+    if (this.#writingBytes === 0) {
+      this.flush();
       return;
     }
-    this.flush();
+    const bytes = this.#pieceBytes + this.offset;
+    if (bytes === 0) return;
+    this.#owner.onBytesOut(bytes);
+    // The transport keeps these blocks; they do not return to the pool.
+    this.#sink.sendAll(this.#takePieces([]), ignore);
   }
 
   /** Forgets what was not sent and returns the blocks that nobody reads from. */
@@ -205,9 +203,9 @@ export class SocketOutbox implements Outbox, Flushable {
   }
 
   #onWritten(error: Error | null | undefined): void {
-    // The socket reports the error itself and closes.
+    // The transport reports the error itself and closes.
     if (error !== undefined && error !== null) return;
-    if (this.#state === 'closed' || this.#writingBytes === 0 || this.#socket.writableLength > 0) return;
+    if (this.#state === 'closed' || this.#writingBytes === 0 || this.#sink.bytesUnsent > 0) return;
     this.#release();
     this.#send();
     this.#tellDrained();

@@ -1,5 +1,5 @@
 /**
- * The TCP listener. Main thread.
+ * The listener of plain sockets: TCP and Unix. Main thread.
  *
  * Always true: all connections read into one buffer. Node allocates a buffer per read for `data` events; with
  * the documented `onread` option it fills ours, but a server cannot give that option to accepted sockets. So
@@ -9,7 +9,7 @@
  */
 import { createServer, Socket, type AddressInfo, type Server } from 'node:net';
 
-import { OperationalError } from '../base/error.js';
+import { startServer } from './server-start.js';
 
 /** Bytes taken by one read at most. */
 const readBytesMax = 256 * 1024;
@@ -46,20 +46,13 @@ export class TcpListener {
   }
 
   /** Resolves with the address it listens on; rejects with ERR_LISTEN. */
-  listen(host: string, port: number): Promise<AddressInfo> {
-    return new Promise((resolve, reject) => {
-      this.#server.once('error', (cause) =>
-        reject(
-          new OperationalError('ERR_LISTEN', `cannot listen on ${host}:${port}: ${cause.message}`, cause),
-        ),
-      );
-      this.#server.listen({ host, port, backlog: 4096 }, () => {
-        this.#server.removeAllListeners('error');
-        // Faults of single accepts (out of file descriptors) must not end the listener.
-        this.#server.on('error', this.#onFault);
-        resolve(this.#server.address() as AddressInfo);
-      });
-    });
+  async listen(host: string, port: number): Promise<AddressInfo> {
+    return (await startServer(this.#server, { host, port }, this.#onFault)) as AddressInfo;
+  }
+
+  /** The same on a Unix socket with these rights; resolves with its path. */
+  async listenPath(path: string, mode: number): Promise<string> {
+    return (await startServer(this.#server, { path, mode }, this.#onFault)) as string;
   }
 
   /** Stops accepting. Connections stay. */

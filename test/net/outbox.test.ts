@@ -5,6 +5,7 @@ import { describe, expect, test } from 'vitest';
 
 import { BlockPool, blockClasses } from '../../src/net/block-pool.js';
 import { SocketOutbox } from '../../src/net/outbox.js';
+import { SocketTransport } from '../../src/net/socket-transport.js';
 import { Intake } from '../../src/net/intake.js';
 import { Turn } from '../../src/net/turn.js';
 import { randomFrom, seed } from '../harness/environment.js';
@@ -63,7 +64,9 @@ function build(bytesMax = 1000): {
   );
   const drains: number[] = [];
   const owner = { onDrained: () => drains.push(outbox.bytesWaiting), onBytesOut: () => undefined };
-  const outbox: SocketOutbox = new SocketOutbox(kernel as unknown as Socket, pool, turn, bytesMax, owner);
+  const facts = { peername: '', listener: 'tcp', isLoopback: true, secure: false };
+  const sink = new SocketTransport(kernel as unknown as Socket, facts);
+  const outbox: SocketOutbox = new SocketOutbox(sink, pool, turn, bytesMax, owner);
   return { outbox, kernel, turn, pool, drains };
 }
 
