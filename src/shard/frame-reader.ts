@@ -50,6 +50,8 @@ export class FrameReader {
   readonly touched: Queue[] = [];
   /** Messages of this turn that went to last-value queues. */
   keyedCount = 0;
+  /** Rows of this turn. */
+  rowCount = 0;
   /** Settlements of this turn's publishes. */
   readonly settlement = new Settlement();
   readonly #target: FrameTarget;
@@ -145,6 +147,7 @@ export class FrameReader {
   endTurn(): void {
     this.touched.length = 0;
     this.keyedCount = 0;
+    this.rowCount = 0;
     this.#touchedSet.clear();
   }
 
@@ -191,6 +194,7 @@ export class FrameReader {
   /** The value stays in ring memory, which is ours until the batch is written. */
   #row(at: number, type: number): void {
     const { words, bytes } = this.#ring;
+    this.rowCount++;
     const word = at >> 2;
     const queueId = rowQueueId((type >>> 8) & 0xff);
     const rowId = rowIdOf(words[word + 2] as number, words[word + 3] as number);

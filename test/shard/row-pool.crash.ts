@@ -1,3 +1,5 @@
+import { mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { LogDriver } from '../../src/log/log.js';
 import { openLog } from '../../src/log/open.js';
@@ -145,4 +147,15 @@ describe('rows and re-sharding', () => {
       await expectAll('segment', shards, values);
     },
   );
+
+  test('a directory that was given up goes whole, also when its removal had been cut off [broker]', async () => {
+    const values = await write('segment', 4);
+    const leftover = `${shardDirectory(directory.path, 9)}.removed`;
+    mkdirSync(leftover);
+    // Without its FORMAT file no log would open what is left.
+    writeFileSync(join(leftover, '0000000001.seg'), 'the rest');
+    writeLayout(directory.path, 0);
+    await expectAll('segment', 2, values);
+    expect(readdirSync(directory.path).toSorted()).toEqual(['layout.json', 'shard-0', 'shard-1']);
+  });
 });
