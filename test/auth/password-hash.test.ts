@@ -1,3 +1,5 @@
+import crypto from 'node:crypto';
+
 import { describe, expect, test } from 'vitest';
 
 import { hashPassword, hashScram, parsePasswordHash, verifyPassword } from '../../src/auth/password-hash.js';
@@ -62,6 +64,23 @@ describe('stored passwords', () => {
     // U+2168 is the one character for the Roman nine; SASLprep makes two letters of it.
     expect(await verify(await hashScram(Buffer.from('\u2168')), 'IX')).toBe(true);
     await expect(hashScram(Buffer.from('a\u0007'))).rejects.toThrow('does not allow');
+  });
+
+  test('argon2id is checked where Node.js has it, and refused with the reason elsewhere [ref-9106]', async () => {
+    // Of the test vectors of the reference implementation: password "password", salt "somesalt".
+    const text = '$argon2id$v=19$m=256,t=2,p=1$c29tZXNhbHQ$nf65EOgLrQMR/uIPnA4rEsF5h7TKyQwu9U1bMCHGi/4';
+    if ('argon2' in crypto) {
+      expect(await verify(text, 'password')).toBe(true);
+      expect(await verify(text, 'passwort')).toBe(false);
+      expect(() => parsePasswordHash(text.replace('m=256', 'm=9999999'))).toThrow(
+        'm of a hash is out of range',
+      );
+      expect(() => parsePasswordHash(text.replace('t=2', 't=99999'))).toThrow(
+        'm × t of a hash is out of range',
+      );
+    } else {
+      expect(() => parsePasswordHash(text)).toThrow('an argon2 hash needs Node.js 24.7 or later');
+    }
   });
 
   test('a password of any bytes is taken as it is [broker]', async () => {
