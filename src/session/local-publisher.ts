@@ -217,20 +217,8 @@ export class LocalPublisher {
     if (!isSys && !this.#hasRoom(publication, topic, route, queues)) return false;
 
     const live = this.#live;
-    live.set(
-      topic,
-      0,
-      topic.length,
-      message.properties,
-      0,
-      message.properties.length,
-      0,
-      0,
-      message.qos | (message.retain ? MessageFlag.retain : 0),
-      message.messageExpiryInterval,
-    );
-    live.payloadBuffer = message.payload;
-    live.payloadEnd = message.payload.length;
+    pointAt(live, topic, message);
+
     publication.targets = [...queues];
     this.#deliver(publication, route, live);
     // Held until the end of this call, so that nothing settles in the middle of it.
@@ -332,27 +320,35 @@ export class LocalPublisher {
       this.#failed.push(publication);
       return;
     }
-    const topic = Buffer.from(message.topic);
-    const flags = message.qos | (message.retain ? MessageFlag.retain : 0);
+    const live = new LiveMessage();
+    pointAt(live, Buffer.from(message.topic), message);
     publication.targets = failed;
     publication.failed = [];
     publication.waiting = failed.length;
     for (const [token, { shardId, queueIds }] of failed.entries()) {
-      shards.publish(shardId, handle, token, queueIds, {
-        topicBuffer: topic,
-        topicStart: 0,
-        topicEnd: topic.length,
-        propertiesBuffer: message.properties,
-        propertiesStart: 0,
-        propertiesEnd: message.properties.length,
-        payloadBuffer: message.payload,
-        payloadStart: 0,
-        payloadEnd: message.payload.length,
-        flags,
-        messageExpiryInterval: message.messageExpiryInterval,
-      });
+      shards.publish(shardId, handle, token, queueIds, live);
     }
   }
+}
+
+function pointAt(live: LiveMessage, topic: Buffer, message: LocalMessage): void {
+  const { properties, payload } = message;
+  // A live message has its properties and its payload in one buffer.
+  const body = properties.length === 0 ? payload : Buffer.concat([properties, payload]);
+  const flags = message.qos | (message.retain ? MessageFlag.retain : 0);
+  const propertiesEnd = properties.length;
+  live.set(
+    topic,
+    0,
+    topic.length,
+    body,
+    0,
+    propertiesEnd,
+    propertiesEnd,
+    body.length,
+    flags,
+    message.messageExpiryInterval,
+  );
 }
 
 function deliverTo(

@@ -3,6 +3,8 @@
  *
  * Always true: what a subscriber writes down is a copy, taken during the call, as a real one would have to.
  */
+import { expect } from 'vitest';
+
 import { Router } from '../../src/router/router.js';
 import type { SubscriptionOptions } from '../../src/router/route.js';
 import type { LiveMessage } from '../../src/session/message.js';
@@ -47,6 +49,8 @@ export class Listener {
   }
 
   deliver(live: LiveMessage, qos: number, retain: boolean, identifiers: ArrayLike<number>): void {
+    // What a session writes out is one buffer.
+    expect(live.propertiesBuffer).toBe(live.payloadBuffer);
     this.seen.push({
       topic: live.topicBuffer.toString('utf8', live.topicStart, live.topicEnd),
       payload: live.payloadBuffer.toString('utf8', live.payloadStart, live.payloadEnd),
