@@ -1,11 +1,10 @@
-import { createHash, createHmac, pbkdf2Sync } from 'node:crypto';
-
 import { describe, expect, test } from 'vitest';
 
 import type { AuthExchange } from '../../src/auth/authenticator.js';
 import { hashPassword, hashScram, parsePasswordHash } from '../../src/auth/password-hash.js';
 import { SCRAM_SHA_256, ScramExchange } from '../../src/auth/scram.js';
 import { authenticator, brief, file, request } from './fixture.js';
+import { finalOf } from './scram-client.js';
 
 /** The example of RFC 7677 section 3: user "user", password "pencil". */
 const rfc = {
@@ -33,31 +32,13 @@ function say(exchange: ScramExchange, message: string): string {
   return step.kind === 'failed' ? `failed: ${step.reason}` : step.data.toString();
 }
 
-/** The client's side, written from the RFC and apart from the server's. */
-function proofOf(password: string, first: string, serverFirst: string, withoutProof: string) {
-  const [, salt = '', iterations = ''] = /s=([^,]*),i=(\d+)/.exec(serverFirst) ?? [];
-  const sign = (key: Buffer, text: string) => createHmac('sha256', key).update(text).digest();
-  const salted = pbkdf2Sync(password, Buffer.from(salt, 'base64'), Number(iterations), 32, 'sha256');
-  const signed = `${first.replace(/^[^,]*,[^,]*,/, '')},${serverFirst},${withoutProof}`;
-  const key = sign(salted, 'Client Key');
-  const signature = sign(createHash('sha256').update(key).digest(), signed);
-  return {
-    proof: Buffer.from(key.map((byte, index) => byte ^ (signature[index] ?? 0))),
-    serverFinal: `v=${sign(sign(salted, 'Server Key'), signed).toString('base64')}`,
-  };
-}
-
 /** One whole authentication; what the server says in the end. */
 async function login(exchange: AuthExchange, name: string, password: string, header = 'n,,') {
   const first = `${header}n=${name},r=fyko+d2lbbFgONRv9qkxdawL`;
   const challenge = await exchange.step(Buffer.from(first));
   if (challenge.kind !== 'continue') return { step: challenge, expected: '' };
-  const serverFirst = challenge.data.toString();
-  const nonce = /^r=([^,]*)/.exec(serverFirst)?.[1] ?? '';
-  const withoutProof = `c=${Buffer.from(header).toString('base64')},r=${nonce}`;
-  const { proof, serverFinal } = proofOf(password, first, serverFirst, withoutProof);
-  const step = await exchange.step(Buffer.from(`${withoutProof},p=${proof.toString('base64')}`));
-  return { step, expected: serverFinal };
+  const { message, serverFinal } = finalOf(password, first, challenge.data.toString());
+  return { step: await exchange.step(Buffer.from(message)), expected: serverFinal };
 }
 
 async function scramFile(...users: readonly (readonly [string, string])[]): Promise<string> {
