@@ -90,11 +90,11 @@ function anonymousRule({ allowAnonymous }: AuthSettings, hasMethods: boolean): A
   return allowAnonymous === 'true' ? 'everywhere' : 'nowhere';
 }
 
-/** The user that the listener took from a verified certificate. */
+/** The user that the listener took from a verified certificate; a subject without a name is nobody. */
 const certificateMethod: AuthMethod = {
   name: 'certificate',
   check: ({ facts: { certificateUsername: username } }) =>
-    username === undefined ? notMine : { kind: 'yes', identity: { username } },
+    username === undefined || username === '' ? notMine : { kind: 'yes', identity: { username } },
 };
 
 interface ChainParts {

@@ -72,7 +72,9 @@ export class HttpMethod implements AuthMethod {
   check(request: AuthRequest): Verdict | Promise<Verdict> {
     const { now, isBlocked, onCacheHit } = this.#options;
     const fields = this.#fieldsOf(request);
-    const key = createHmac('sha256', this.#secret).update(JSON.stringify(fields)).digest('base64');
+    // The user as well: it becomes the identity, also when the service is not told about it.
+    const asked = JSON.stringify([request.username ?? null, fields]);
+    const key = createHmac('sha256', this.#secret).update(asked).digest('base64');
     const remembered = this.#answers.get(key);
     if (remembered !== undefined && now() < remembered.untilMs) {
       onCacheHit();

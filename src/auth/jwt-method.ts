@@ -20,6 +20,7 @@ import { UsedTokens } from './used-tokens.js';
 const tokenBytesMax = 16 * 1024;
 const checksMax = 16;
 const waitingMax = 10_000;
+const tooManyWait = new Error('too many tokens wait');
 const tokenForm = /^[\w-]+\.[\w-]+\.[\w-]*$/;
 
 /** Settings of what a token must say. */
@@ -58,7 +59,7 @@ export class JwtMethod implements AuthMethod {
   check(request: AuthRequest): Verdict | Promise<Verdict> {
     const token = this.#tokenOf(request);
     if (token === undefined) return notMine;
-    return this.#gate.run(() => this.#verify(token, request)) ?? no('busy');
+    return this.#verify(token, request);
   }
 
   async reload(): Promise<void> {
@@ -84,6 +85,7 @@ export class JwtMethod implements AuthMethod {
       this.#spend(payload);
       return { kind: 'yes', identity };
     } catch (error) {
+      if (error === tooManyWait) return no('busy');
       log.debug({ clientId: request.clientId, reason: (error as Error).message }, 'token refused');
       return no('token');
     }
@@ -106,7 +108,10 @@ export class JwtMethod implements AuthMethod {
     let fault: unknown = new Error('no key fits the token');
     for (const key of await keys.find(header)) {
       try {
-        return (await jwtVerify(token, key, options)).payload;
+        // Waiting for a key set is done by now, so that one that is slow holds up none of the other tokens.
+        const result = this.#gate.run(() => jwtVerify(token, key, options));
+        if (result === undefined) throw tooManyWait;
+        return (await result).payload;
       } catch (error) {
         fault = error;
         if (!(error instanceof errors.JWSSignatureVerificationFailed)) break;
@@ -127,9 +132,9 @@ export class JwtMethod implements AuthMethod {
   #spend({ jti, exp }: JWTPayload): void {
     const { settings, now } = this.#options;
     if (!settings.jwtSingleUse) return;
-    const endsAtMs = ((exp as number) + settings.jwtClockToleranceS) * 1000;
     if (typeof jti !== 'string') throw new Error('the claim jti is not a text');
-    if (!this.#used.add(jti, endsAtMs, now())) throw new Error('the token was used before');
+    if (!this.#used.add(jti, endsAtMs(exp as number, settings), now()))
+      throw new Error('the token was used before');
   }
 }
 
@@ -154,8 +159,13 @@ function identityOf(payload: JWTPayload, request: AuthRequest, settings: TokenSe
     username: usernameOf(payload, request, settings),
     ...(payload['is_superuser'] === true ? { isSuperuser: true } : {}),
     ...(rules === undefined ? {} : { rules }),
-    ...(payload.exp === undefined ? {} : { expiresAtMs: payload.exp * 1000 }),
+    ...(payload.exp === undefined ? {} : { expiresAtMs: endsAtMs(payload.exp, settings) }),
   };
+}
+
+/** A token that is let in by the tolerance lives as long as it. */
+function endsAtMs(exp: number, { jwtClockToleranceS }: TokenSettings): number {
+  return (exp + jwtClockToleranceS) * 1000;
 }
 
 /** Never a name that nothing proves: the one of CONNECT counts only when a claim was compared with it. */

@@ -177,6 +177,8 @@ describe('certificates', () => {
     );
     expect(step).toEqual({ kind: 'success', identity: { username: 'device-7' } });
     expect(succeeded('certificate')).toBe(1);
+    const nameless = auth.authenticate(request({ from: elsewhere, facts: { certificateUsername: '' } }));
+    expect(nameless).toEqual({ kind: 'refused', reasonCode: 0x87 });
   });
 });
 

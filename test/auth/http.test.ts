@@ -186,6 +186,14 @@ describe('bounds', () => {
     expect(calls).toHaveLength(6);
   });
 
+  test('what is remembered for one user is not another one, also when the service is not told the name [broker]', async () => {
+    const { calls, authHttpUrl } = await service(sends('{"result":"allow"}'));
+    const { auth } = await authenticator({ authHttpUrl, authHttpBody: { clientid: '%c' } });
+    expect(brief(await auth.authenticate(request({ username: 'a' })))).toBe('yes a');
+    expect(brief(await auth.authenticate(request({ username: 'b' })))).toBe('yes b');
+    expect(calls).toHaveLength(2);
+  });
+
   test('a yes is not remembered beyond its own end, and a failure not at all [broker]', async () => {
     const answers = ['{"result":"allow","expire_at":1000000001}', '', '{"result":"allow"}'];
     const { calls, authHttpUrl } = await service((response) => {

@@ -154,7 +154,7 @@ describe('claims', () => {
     const token = request({ password: await sign({ sub: 'a', exp: nowS + 60 }) });
     expect(await auth.authenticate(token)).toEqual({
       kind: 'success',
-      identity: { username: 'a', expiresAtMs: (nowS + 60) * 1000 },
+      identity: { username: 'a', expiresAtMs: (nowS + 65) * 1000 },
     });
     clock.nowMs += 64_000;
     expect(brief(await auth.authenticate(token))).toBe('yes a');
@@ -400,6 +400,24 @@ describe('key sets', () => {
     state.answer = sends(await keySet(['one', ec.publicKey]));
     clock.nowMs += 10_000;
     expect(brief(await auth.authenticate(one))).toBe('yes a');
+  });
+
+  test('a set that does not come holds up no token whose key is there [broker]', async () => {
+    const { state, url } = await keyServer(sends(await keySet(['one', ec.publicKey])));
+    const { auth, clock } = await authenticator({
+      jwtJwks: url,
+      authHttpTimeoutMs: 60_000,
+      authFailuresMax: 0,
+    });
+    state.answer = () => {};
+    clock.nowMs += 10_000;
+    const made = await sign({ sub: 'x' }, ec.privateKey, { alg: 'ES256', kid: 'made-up' });
+    const waiting = Array.from({ length: 100 }, async () => auth.authenticate(request({ password: made })));
+    const one = await sign({ sub: 'a' }, ec.privateKey, { alg: 'ES256', kid: 'one' });
+    expect(brief(await auth.authenticate(request({ password: one })))).toBe('yes a');
+    expect(state.asked).toBe(2);
+    auth.close();
+    expect(new Set((await Promise.all(waiting)).map(brief))).toEqual(new Set(['0x86']));
   });
 
   test.each<[string, RequestListener, string]>([
