@@ -17,7 +17,7 @@ import {
 } from '../shard/link.js';
 
 /** Room asked of a ring beyond the value of a row. */
-export const rowSlackBytes = 64;
+const rowSlackBytes = 64;
 
 /** A row that is to be deleted. */
 interface Deletion {
@@ -72,12 +72,13 @@ export class RetainedRows implements Publisher {
 
   /** Writes the deletions of a topic once more; the newest settles `token` at `publisher`. False: there are none. */
   confirm(publisher: PublisherHandle, token: number, topic: string): boolean {
-    const deletions = this.#byTopic.get(topic) ?? [];
-    deletions.forEach(({ shardId, rowId }, at) => {
-      const own = at === deletions.length - 1 ? token : NO_TOKEN;
-      this.#shards.putRow(shardId, publisher, own, RowStore.retained, rowId, undefined, false);
-    });
-    return deletions.length > 0;
+    const deletions = this.#byTopic.get(topic);
+    const newest = deletions?.at(-1);
+    if (deletions === undefined || newest === undefined) return false;
+    for (const older of deletions) if (older !== newest) this.forget(older.shardId, older.rowId);
+    const { shardId, rowId } = newest;
+    this.#shards.putRow(shardId, publisher, token, RowStore.retained, rowId, undefined, false);
+    return true;
   }
 
   /** Deletes a row whose return would be noticed at the next start anyway: expired, or older than another one. */

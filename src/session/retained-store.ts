@@ -22,7 +22,7 @@ import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Clock } from './context.js';
 import { LiveMessage } from './message.js';
-import { RetainedRows, rowSlackBytes } from './retained-rows.js';
+import { RetainedRows } from './retained-rows.js';
 import { RetainedSender, type RetainedReceiver } from './retained-sender.js';
 
 /** What the store is built from. */
@@ -38,9 +38,6 @@ export interface RetainedDeps {
   /** Unix ms, for the expiry that a restart has to know. Default: `Date.now`. */
   readonly wallNowMs?: () => number;
 }
-
-/** Room asked of a ring for the row of a message besides its topic, properties and payload; clearing asks for less. */
-export const retainedRoomBytes = retainedHeaderBytes + 2 * rowSlackBytes;
 
 const refused = {
   count: slotOf('retainedRefused', 'count'),
@@ -115,7 +112,7 @@ export class RetainedStore {
     );
   }
 
-  /** Shard that `publish` writes to for this topic: ask it for `retainedRoomBytes` and the message before. */
+  /** Shard that `publish` writes to for this topic: ask it before for the bytes of the message and 256 more. */
   shardIdFor(topic: Buffer, start: number, end: number): number {
     return this.#shardFor(topic, start, end, this.#index.find(topic, start, end));
   }
