@@ -1,3 +1,4 @@
+import { createHook } from 'node:async_hooks';
 import { renameSync, writeFileSync } from 'node:fs';
 
 import { describe, expect, test } from 'vitest';
@@ -6,7 +7,7 @@ import { createAuthenticator } from '../../src/auth/chain.js';
 import { FailureLimiter } from '../../src/auth/failure-limiter.js';
 import { hashPassword } from '../../src/auth/password-hash.js';
 import { Counters, MAIN_BLOCK, createCounterMemory } from '../../src/telemetry/counter.js';
-import { authenticator, brief, file, memoryLog, request, settings } from './fixture.js';
+import { afterwards, authenticator, brief, file, memoryLog, request, settings } from './fixture.js';
 
 const cheap = { ln: 10, r: 8, p: 1 };
 const elsewhere = '192.0.2.7:40000';
@@ -80,6 +81,24 @@ describe('the password file', () => {
     expect(await ask('__proto__', 'secret')).toBe('0x86');
     expect(succeeded('password')).toBe(1);
     expect(failed('credentials')).toBe(8);
+  });
+
+  test('an unknown user costs one slow hash, as a known one with a wrong password does [broker]', async () => {
+    const { auth } = await authenticator({
+      passwordFile: await passwordFile(['alice', 'secret'], ['bob', 'x']),
+    });
+    let hashes = 0;
+    const hook = createHook({
+      init: (_, type) => void (hashes += type === 'SCRYPTREQUEST' ? 1 : 0),
+    }).enable();
+    afterwards(() => hook.disable());
+    const costs: number[] = [];
+    for (const username of ['alice', 'nobody', 'bob', 'nobody-2', '']) {
+      hashes = 0;
+      await auth.authenticate(request({ username, password: 'wrong' }));
+      costs.push(hashes);
+    }
+    expect(costs).toEqual([1, 1, 1, 1, 1]);
   });
 
   test('a password that was right is remembered for a time, a wrong one never [broker]', async () => {
