@@ -7,9 +7,8 @@
  * `publish` refuses. A publish out of a delivery of another one waits until that one is over.
  * Gives up: speed; each message costs a few objects.
  */
-import type { Grant, Route, ShardQueues } from '../router/route.js';
+import type { Route, RouteSubscriber, ShardQueues } from '../router/route.js';
 import type { Router } from '../router/router.js';
-import type { ShareGroup } from '../router/share-group.js';
 import {
   MessageFlag,
   PublishStatus,
@@ -23,7 +22,7 @@ import type { Counters } from '../telemetry/counter.js';
 import { LiveMessage } from './message.js';
 import type { SessionRegistry } from './registry.js';
 import type { Session } from './session.js';
-import { isUsable, loadOf } from './share-dispatch.js';
+import { ShareRound } from './share-round.js';
 
 /** A message of the server's own, in the name of a client or of nobody (empty client id). */
 export interface LocalMessage extends PublisherContext {
@@ -113,6 +112,7 @@ class Publication implements Publisher {
 export class LocalPublisher {
   readonly #deps: LocalPublisherDeps;
   readonly #live = new LiveMessage();
+  readonly #shares = new ShareRound();
   /** In the order of `publish`; not yet delivered to anybody. */
   #waiting: Publication[] = [];
   /** Delivered, but not stored everywhere. */
@@ -219,8 +219,11 @@ export class LocalPublisher {
     const live = this.#live;
     pointAt(live, topic, message);
 
-    publication.targets = [...queues];
-    this.#deliver(publication, route, live);
+    deliverTo(message.qos === 0 ? route.subscribers : route.directSubscribers, live, message);
+    const targets =
+      route.shares.length === 0 ? queues : this.#shares.give(live, route, undefined, message.qos, queues);
+    // What a round returns is its own memory.
+    publication.targets = targets.map(({ shardId, queueIds }) => ({ shardId, queueIds }));
     // Held until the end of this call, so that nothing settles in the middle of it.
     publication.waiting = 1;
     if (!isSys) this.#store(publication, live);
@@ -253,15 +256,12 @@ export class LocalPublisher {
   ): boolean {
     const { shards, retained } = this.#deps;
     const bytes = publication.bytes + frameBytesMax;
-    if (route.shares.length > 0 && publication.message.qos > 0) {
-      // Any shard may hold the queues of the members that will be chosen.
-      const wanted = bytes * (1 + route.shares.length);
-      for (let shardId = 0; shardId < shards.shardCount; shardId++) {
-        if (!shards.hasRoom(shardId, wanted)) return this.#wait(shardId);
-      }
-    }
-    for (const { shardId, queueIds } of queues) {
-      if (!shards.hasRoom(shardId, bytes + queueIdBytes * queueIds.length)) return this.#wait(shardId);
+    const chosen = publication.message.qos === 0 ? 0 : route.shares.length;
+    for (let shardId = 0; shardId < shards.shardCount; shardId++) {
+      const ids = queues.find((target) => target.shardId === shardId)?.queueIds.length ?? 0;
+      // The members of the groups that will be chosen may have their queues in any shard.
+      if (ids + chosen === 0) continue;
+      if (!shards.hasRoom(shardId, bytes + queueIdBytes * (ids + chosen))) return this.#wait(shardId);
     }
     if (!publication.message.retain || retained === undefined) return true;
     const shardId = retained.shardIdFor(topic, 0, topic.length);
@@ -276,24 +276,6 @@ export class LocalPublisher {
       this.#run();
     });
     return false;
-  }
-
-  #deliver({ message, targets }: Publication, route: Route<Session>, live: LiveMessage): void {
-    const { qos, clientId } = message;
-    const direct = qos === 0 ? route.subscribers : route.directSubscribers;
-    for (const { subscriber, grant, ownGrant } of direct) {
-      // The owner of a will is another connection of the same client by now, and No Local is about the client.
-      const wanted = subscriber.clientId === clientId ? ownGrant : grant;
-      if (wanted !== undefined) deliverTo(subscriber, live, qos, wanted); // [MQTT-3.8.3-3]
-    }
-    for (const group of route.shares) {
-      const member = group.pick(undefined, isUsable, loadOf, route.hash);
-      if (member === undefined) continue;
-      const { subscriber, grant } = member;
-      const durable = qos > 0 && grant.qos > 0 ? subscriber.durable : undefined;
-      if (durable?.target === undefined) deliverTo(subscriber, live, qos, grant, group);
-      else targets.push({ shardId: durable.target.shardId, queueIds: durable.queueIds });
-    }
   }
 
   #store(publication: Publication, live: LiveMessage): void {
@@ -352,17 +334,19 @@ function pointAt(live: LiveMessage, topic: Buffer, message: LocalMessage): void 
 }
 
 function deliverTo(
-  subscriber: Session,
+  targets: readonly RouteSubscriber<Session>[],
   live: LiveMessage,
-  qos: number,
-  grant: Grant,
-  group?: ShareGroup<Session>,
+  { qos, clientId }: LocalMessage,
 ): void {
-  subscriber.deliver(
-    live,
-    Math.min(grant.qos, qos), // [MQTT-3.8.4-8]
-    grant.retainAsPublished && live.isRetain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-    grant.subscriptionIdentifiers,
-    group,
-  );
+  for (const { subscriber, grant, ownGrant } of targets) {
+    // The owner of a will is another connection of the same client by now, and No Local is about the client.
+    const wanted = subscriber.clientId === clientId ? ownGrant : grant;
+    if (wanted === undefined) continue; // [MQTT-3.8.3-3]
+    subscriber.deliver(
+      live,
+      Math.min(wanted.qos, qos), // [MQTT-3.8.4-8]
+      wanted.retainAsPublished && live.isRetain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+      wanted.subscriptionIdentifiers,
+    );
+  }
 }

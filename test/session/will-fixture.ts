@@ -30,7 +30,7 @@ export class Listener {
   readonly seen: Seen[] = [];
   readonly state = 'connected';
   readonly durable: { target: { queueId: number; shardId: number }; queueIds: Uint32Array } | undefined;
-  readonly outbound = { load: 0 };
+  readonly outbound = { sentCount: 0, pendingCount: 0, window: 10 };
   /** Called for every delivery. */
   onDeliver: () => void = () => undefined;
 

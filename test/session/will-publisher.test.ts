@@ -54,6 +54,20 @@ describe('delivery', () => {
     expect(shards.queue(77)).toHaveLength(2);
   });
 
+  test('many groups whose members share a shard need the room of one message [MQTT-4.8.2-3]', () => {
+    const { publisher, router, shards } = localFixture(new FakeShards(2));
+    const options = { qos: 1, noLocal: false, retainAsPublished: false, subscriptionIdentifier: 0 };
+    for (let i = 0; i < 100; i++) {
+      const member = new Listener(`m${i}`, { queueId: 1000 + i, shardId: 1 });
+      router.subscribeShared(`g${i}`, 't', member.session, options);
+    }
+    const payload = Buffer.alloc(1000);
+    shards.roomBytes = 2000;
+    publisher.publish(localMessage('t', '', { payload }));
+    expect(shards.publishCount).toBe(1);
+    for (let i = 0; i < 100; i++) expect(shards.queue(1000 + i)).toHaveLength(1);
+  });
+
   test('a message that a delivery causes comes after the one that is being delivered [broker]', () => {
     const { publisher, listen } = localFixture();
     const [first, second] = [new Listener('a'), new Listener('b')];
