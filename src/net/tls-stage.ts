@@ -67,6 +67,8 @@ export class TlsStage {
     socket.on('close', () => {
       if (this.#pending.get(key) === handshake) this.#pending.delete(key);
     });
+    // A peer that gives up before the end of the handshake is closed at once; the TLS socket inherits it.
+    socket.allowHalfOpen = false;
     this.#server.emit('connection', socket);
   }
 
@@ -95,6 +97,7 @@ export class TlsStage {
       socket.destroy();
       return;
     }
+    socket.allowHalfOpen = true;
     const shown = this.#setting.clientAuth === 'none' ? undefined : socket.getPeerX509Certificate();
     if (shown === undefined && this.#setting.clientAuth === 'require') {
       handshake.fail('tls-handshake', 'no client certificate');
