@@ -140,10 +140,14 @@ export class BrokerProcess {
     return kilobytes === undefined ? undefined : Number(kilobytes) * 1024;
   }
 
-  /** Open MQTT connections as the broker counts them. */
-  async connections() {
+  /** Counters of the broker by name, with all label values added up. */
+  async counters() {
     const answer = await fetch(`http://127.0.0.1:${this.#httpPort}/api/v5/prometheus/stats`);
-    return Number(/^sluice_connections(?:\{\})? (\d+)/m.exec(await answer.text())?.[1] ?? Number.NaN);
+    const sums = new Map();
+    for (const [, name, value] of (await answer.text()).matchAll(/^(\w+)(?:\{[^}]*\})? ([\d.e+-]+)$/gm)) {
+      sums.set(name, (sums.get(name) ?? 0) + Number(value));
+    }
+    return sums;
   }
 
   /** Asks the process to end, then insists; removes its folder. */

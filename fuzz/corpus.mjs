@@ -6,18 +6,7 @@
  */
 import mqttPacket from 'mqtt-packet';
 
-const topics = [
-  'a',
-  'a/b',
-  'a/b/c',
-  'fuzz/1',
-  'fuzz/ä',
-  '$SYS/x',
-  '$q/a',
-  '$queue/b',
-  '$share/g/a',
-  'x'.repeat(300),
-];
+const topics = ['a', 'a/b', 'a/b/c', 'fuzz/1', 'fuzz/ä', '$SYS/x', 'x'.repeat(300)];
 const filters = [
   'a',
   'a/#',
@@ -32,15 +21,14 @@ const filters = [
   '$queue/work/fuzz/#',
   '$share/g/a/#',
   '$share/h/+',
-  '$share//a',
-  '$share/g',
-  'a/#/b',
-  '',
 ];
+/** Topics and filters that are refused, some of them with the end of the connection. */
+const oddTopics = ['$q/a', '$queue/b', '$share/g/a'];
+const oddFilters = ['$share//a', '$share/g', 'a/#/b', ''];
 const clientIds = Array.from({ length: 24 }, (_, i) => `fuzz-${i}`);
 
-/** Every packet type that a peer could send, also those that only a server sends. */
-export const packetTypes = [
+/** Packets of a client's daily life. */
+const clientTypes = [
   'publish',
   'publish',
   'publish',
@@ -53,14 +41,18 @@ export const packetTypes = [
   'subscribe',
   'unsubscribe',
   'pingreq',
-  'disconnect',
-  'auth',
-  'connect',
-  'connack',
-  'suback',
-  'unsuback',
-  'pingresp',
 ];
+
+/** Packets that end the connection, or that only a server sends. */
+const finalTypes = ['disconnect', 'auth', 'connect', 'connack', 'suback', 'unsuback', 'pingresp'];
+
+/** Every packet type that a peer could send. */
+export const packetTypes = [...new Set([...clientTypes, ...finalTypes])];
+
+/** A type, mostly one behind which the connection goes on. */
+export function packetTypeOf(random) {
+  return random.pick(random.chance(0.93) ? clientTypes : finalTypes);
+}
 
 /** A valid CONNECT. */
 export function connectPacket(random, version) {
@@ -99,7 +91,7 @@ export function connectPacket(random, version) {
       userProperties: { a: 'b', c: ['d', 'e'] },
     };
     for (const name of Object.keys(packet.properties)) if (random.chance(0.4)) delete packet.properties[name];
-    if (random.chance(0.1)) packet.properties.authenticationMethod = random.pick(['SCRAM-SHA-256', 'x', '']);
+    if (random.chance(0.05)) packet.properties.authenticationMethod = random.pick(['SCRAM-SHA-256', 'x', '']);
     if (packet.properties.authenticationMethod !== undefined && random.chance(0.7)) {
       packet.properties.authenticationData = Buffer.from('n,,n=user,r=fyko+d2lbbFgONRv9qkxdawL');
     }
@@ -131,7 +123,7 @@ function packetOf(random, type, version) {
       const qos = random.below(3);
       const packet = {
         cmd: 'publish',
-        topic: random.pick(topics),
+        topic: random.pick(random.chance(0.97) ? topics : oddTopics),
         payload: random.bytes(random.chance(0.05) ? 5000 : random.below(40)),
         qos,
         dup: qos > 0 && random.chance(0.3),
@@ -157,7 +149,7 @@ function packetOf(random, type, version) {
         cmd: 'subscribe',
         messageId,
         subscriptions: Array.from({ length: 1 + random.below(4) }, () => ({
-          topic: random.pick(filters),
+          topic: random.pick(random.chance(0.97) ? filters : oddFilters),
           qos: random.below(3),
           ...(version === 5 ? { nl: random.chance(0.2), rap: random.chance(0.3), rh: random.below(3) } : {}),
         })),
@@ -169,7 +161,9 @@ function packetOf(random, type, version) {
       return {
         cmd: 'unsubscribe',
         messageId,
-        unsubscriptions: Array.from({ length: 1 + random.below(3) }, () => random.pick(filters)),
+        unsubscriptions: Array.from({ length: 1 + random.below(3) }, () =>
+          random.pick(random.chance(0.97) ? filters : oddFilters),
+        ),
         ...(withProperties ? { properties: { userProperties: { a: 'b' } } } : {}),
       };
     case 'connack':

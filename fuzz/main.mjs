@@ -13,6 +13,7 @@ import { hasListeners, startBroker } from './broker-process.mjs';
 import { caseOf, targetNames } from './case.mjs';
 import { play } from './driver.mjs';
 import { minimise } from './minimise.mjs';
+import { packetsOf } from './mutation.mjs';
 import { startObserver } from './observer.mjs';
 import { judgeMemory, median, megabytes, quantile } from './verdict.mjs';
 
@@ -22,7 +23,7 @@ const sampleMs = 250;
 const reportMs = 10_000;
 const settleMs = 100;
 const endMsMax = 15_000;
-const triesMax = 150;
+const triesMax = 200;
 
 const { values } = parseArgs({
   options: {
@@ -92,6 +93,7 @@ async function fuzz() {
     if (refused > 0) say(`fuzz: ${refused} connections were refused`);
     if (trouble === undefined && refused === iterations) trouble = 'every connection was refused';
     await observer.stop();
+    trouble ??= await reach(broker);
     trouble ??=
       observer.trouble ?? (await leftConnections(broker)) ?? judgeMemory(rss).trouble ?? broker.trouble;
   } catch (error) {
@@ -122,11 +124,21 @@ function report(iterations, elapsedMs, rss, delays) {
   );
 }
 
+/** Says how deep the cases have got; a run that reached nothing has proved nothing. */
+async function reach(broker) {
+  const counters = await broker.counters();
+  const of = (name) => counters.get(name) ?? 0;
+  const packets = of('sluice_packets_received_total');
+  const faults = of('sluice_protocol_errors_total');
+  say(`fuzz: the broker took ${packets} packets and answered ${faults} faults of its peers`);
+  return packets > 0 && faults > 0 ? undefined : 'the cases reached neither packets nor faults';
+}
+
 /** Every connection has been closed from here; the broker must come to know it. */
 async function leftConnections(broker) {
   const deadline = performance.now() + endMsMax;
   for (;;) {
-    const count = await broker.connections();
+    const count = (await broker.counters()).get('sluice_connections');
     if (count === 0) return undefined;
     if (performance.now() > deadline) return `${count} connections are left at the end`;
     await new Promise((resolve) => setTimeout(resolve, settleMs));
@@ -160,7 +172,7 @@ async function tellSmallest(recent) {
       say('fuzz: the last connections alone do not repeat it; run the seed again to see it');
       return;
     }
-    const smallest = await minimise(recent, fails, triesMax);
+    const smallest = await minimise(recent, fails, piecesOf, triesMax);
     say(`fuzz: smallest input found, ${smallest.length} connection(s):`);
     for (const { target, writes, end } of smallest) {
       say(`  ${target}, ${end}: ${writes.map((bytes) => bytes.toString('hex')).join(',')}`);
@@ -169,6 +181,10 @@ async function tellSmallest(recent) {
   } finally {
     await broker?.stop();
   }
+}
+
+function piecesOf(bytes, target) {
+  return target === 'mqtt' ? packetsOf(bytes) : [bytes];
 }
 
 function formatCases(cases) {

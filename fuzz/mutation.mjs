@@ -33,6 +33,28 @@ export function putTogether(first, body) {
   return Buffer.concat([Buffer.from([first]), varint(body.length), body]);
 }
 
+/** Cuts bytes into packets by their lengths; what does not fit is one last piece. */
+export function packetsOf(bytes) {
+  const packets = [];
+  let at = 0;
+  while (at + 1 < bytes.length) {
+    let width = 1;
+    let remaining = 0;
+    while (width <= 4 && at + width < bytes.length) {
+      const byte = bytes[at + width];
+      remaining += (byte & 127) * 128 ** (width - 1);
+      width++;
+      if (byte < 128) break;
+    }
+    const end = at + width + remaining;
+    if (end > bytes.length) break;
+    packets.push(bytes.subarray(at, end));
+    at = end;
+  }
+  if (at < bytes.length) packets.push(bytes.subarray(at));
+  return packets;
+}
+
 /** Offset of the property length of a body, -1 where the packet has none. */
 function propertiesAt(first, body) {
   const stringEnd = (at) => (at + 2 <= body.length ? at + 2 + body.readUInt16BE(at) : -1);

@@ -4,7 +4,7 @@
  * Always true: it is made of `random` alone. Most cases begin with a good CONNECT, because what comes behind a
  * refused one is never parsed.
  */
-import { connectBytes, packetBytes, packetTypes } from './corpus.mjs';
+import { connectBytes, packetBytes, packetTypeOf } from './corpus.mjs';
 import { mutate } from './mutation.mjs';
 
 /** The bytes of one connection as the pieces in which they are written. */
@@ -13,13 +13,13 @@ export function packetCase(random) {
   const packets = [];
   const connect = connectBytes(random, version);
   if (random.chance(0.03)) packets.push(random.bytes(1 + random.below(60)));
-  packets.push(random.chance(0.2) ? mutate(connect, random) : connect);
-  const count = random.below(8);
+  packets.push(random.chance(0.12) ? mutate(connect, random) : connect);
+  const count = random.below(16);
   for (let i = 0; i < count; i++) {
-    const type = random.pick(packetTypes);
+    const type = packetTypeOf(random);
     // A packet in the form of another version is a mutation too.
-    const packet = packetBytes(random, type, random.chance(0.9) ? version : random.pick([3, 4, 5]));
-    packets.push(random.chance(0.45) ? mutate(packet, random) : packet);
+    const packet = packetBytes(random, type, random.chance(0.97) ? version : random.pick([3, 4, 5]));
+    packets.push(random.chance(0.15) ? mutate(packet, random) : packet);
   }
   if (random.chance(0.05)) packets.push(...packets.slice(0, 1 + random.below(packets.length)));
   return split(interleave(packets, random), random);

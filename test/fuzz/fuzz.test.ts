@@ -5,7 +5,7 @@ import { describe, expect, test } from 'vitest';
 import { caseOf, targetNames } from '../../fuzz/case.mjs';
 import { connectBytes, packetBytes, packetTypes } from '../../fuzz/corpus.mjs';
 import { minimise } from '../../fuzz/minimise.mjs';
-import { mutate, putTogether, takeApart, varint } from '../../fuzz/mutation.mjs';
+import { mutate, packetsOf, putTogether, takeApart, varint } from '../../fuzz/mutation.mjs';
 import { randomOf } from '../../fuzz/random.mjs';
 import { judgeMemory, median, quantile } from '../../fuzz/verdict.mjs';
 import { parseControlFrame } from '../../src/mqtt/control-frame.js';
@@ -63,6 +63,17 @@ describe('cases of the fuzzer', () => {
     expect(wrong).toBeLessThan(500);
   });
 
+  test('bytes are cut into packets by their lengths, and a broken end stays [broker]', () => {
+    const packets = [
+      Buffer.from('c000', 'hex'),
+      putTogether(0x30, Buffer.alloc(200)),
+      Buffer.from('3005', 'hex'),
+    ];
+    expect(packetsOf(Buffer.concat(packets))).toEqual(packets);
+    expect(packetsOf(Buffer.alloc(0))).toEqual([]);
+    expect(packetsOf(Buffer.from('30ffffffff7f', 'hex'))).toHaveLength(1);
+  });
+
   test('a variable byte integer can be made longer than it should be [broker]', () => {
     expect(varint(0).toString('hex')).toBe('00');
     expect(varint(128).toString('hex')).toBe('8001');
@@ -106,6 +117,7 @@ describe('what the fuzzer makes of a run', () => {
         tries++;
         return Promise.resolve(some.some(({ writes }) => Buffer.concat(writes).includes('bad')));
       },
+      (bytes: Buffer) => [bytes.subarray(0, 9), bytes.subarray(9)],
       500,
     );
     expect(smallest).toHaveLength(1);
