@@ -124,6 +124,29 @@ describe('filters', () => {
     }
   });
 
+  test('characters that sort around the slash are no obstacle [MQTT-4.7.1-2]', () => {
+    const index = new RetainedIndex();
+    const levels = ['a', 'a\u0001', 'a.', 'a0', '\u0001', '.', ''];
+    const topics = levels.flatMap((one) => [one, ...levels.map((two) => `${one}/${two}`)]);
+    for (const topic of topics) if (topic !== '') put(index, topic, 'x');
+    for (const filter of [
+      'a/+',
+      '+/a',
+      '+/+',
+      'a/#',
+      'a\u0001/+',
+      '+/\u0001',
+      '+',
+      '+/.',
+      'a./#',
+      '/+',
+      '+/',
+    ]) {
+      const expected = topics.filter((topic) => topic !== '' && matchesNaively(filter, topic));
+      expect([filter, topicsOf(index, filter).toSorted()]).toEqual([filter, expected.toSorted()]);
+    }
+  });
+
   test('a filter for few of many topics looks at few of them [broker]', () => {
     const index = new RetainedIndex();
     for (let i = 0; i < 200; i++) {
