@@ -34,14 +34,15 @@ const formatVersion = 1;
 const dueAt = 16;
 const headerBytes = 36;
 const never = 0xffff_ffff;
+const textBytesMax = 0xffff;
 const flag = { qosMask: 3, retain: 4, username: 8 } as const;
 
 /** The row of a will; a new buffer. */
 export function encodeWill(will: WillRecord): Buffer {
-  const clientId = Buffer.from(will.clientId);
-  const username = Buffer.from(will.username ?? '');
-  const peername = Buffer.from(will.peername);
-  const topic = Buffer.from(will.topic);
+  const clientId = textOf(will.clientId);
+  const username = textOf(will.username ?? '');
+  const peername = textOf(will.peername);
+  const topic = textOf(will.topic);
   const header = Buffer.alloc(headerBytes);
   header[0] = formatVersion;
   header[1] = will.qos | (will.retain ? flag.retain : 0) | (will.username === undefined ? 0 : flag.username);
@@ -61,6 +62,11 @@ export function encodeWill(will: WillRecord): Buffer {
   let at = 0;
   for (const part of parts) at += part.copy(row, at);
   return row;
+}
+
+/** What is longer than its length field can say did not come from a packet; its beginning will do. */
+function textOf(text: string): Buffer {
+  return Buffer.from(text).subarray(0, textBytesMax);
 }
 
 /** The will of a row, as views of `row`; undefined when the bytes are not one. */

@@ -132,6 +132,11 @@ export const catalogue = {
     'Connections closed because nothing came in 1.5 times the Keep Alive.',
   ),
   sessions: gauge('sluice_sessions', 'main', 'Sessions, connected or not.'),
+  sessionsExpired: counter(
+    'sluice_sessions_expired_total',
+    'main',
+    'Sessions that ended because their client was away for longer than their Session Expiry Interval.',
+  ),
   sessionTakeovers: counter(
     'sluice_session_takeovers_total',
     'main',
@@ -290,22 +295,6 @@ export const catalogue = {
     'sluice_retained_rows_unreadable_total',
     'main',
     'Rows of retained messages that could not be read at the start and were passed over.',
-  ),
-
-  // Authorisation.
-  authorizationDenied: family(
-    'sluice_authorization_denied_total',
-    'main',
-    'action',
-    ['publish', 'subscribe'],
-    'Publishes and subscriptions that a client had no right to.',
-  ),
-  aclReloads: family(
-    'sluice_acl_reloads_total',
-    'main',
-    'outcome',
-    ['loaded', 'failed'],
-    'Times the ACL file was read again; after a failure the permissions before stay in force.',
   ),
 
   // Between the threads.

@@ -31,6 +31,11 @@ describe('the row of a will', () => {
     expect(decodeWill(encodeWill(will))).toEqual(will);
   });
 
+  test('a user name that is longer than any packet allows is cut, and the rest is whole [broker]', () => {
+    const will = record({ username: 'u'.repeat(70_000) });
+    expect(decodeWill(encodeWill(will))).toEqual({ ...will, username: 'u'.repeat(65_535) });
+  });
+
   test('bytes that are no row answer undefined and never throw [broker]', () => {
     const row = encodeWill(record());
     for (let length = 0; length < row.length - 'gone'.length; length++) {
