@@ -148,9 +148,16 @@ function keepOwner(file: string, next: string): void {
 
 async function askPassword(input: PasswordInput, err: (text: string) => void): Promise<string> {
   if (input.isTTY !== true) return readLine(input);
-  const password = await askHidden(input, 'Password: ', err);
-  if ((await askHidden(input, 'Password again: ', err)) !== password) throw fault('the two passwords differ');
-  return password;
+  // From before the first prompt to after the last answer: who types ahead must not see it either.
+  input.setRawMode?.(true);
+  try {
+    const password = await askHidden(input, 'Password: ', err);
+    const again = await askHidden(input, 'Password again: ', err);
+    if (again !== password) throw fault('the two passwords differ');
+    return password;
+  } finally {
+    input.setRawMode?.(false);
+  }
 }
 
 /** The first line of a pipe. */
@@ -164,11 +171,10 @@ async function readLine(input: Readable): Promise<string> {
   return (text.split('\n')[0] as string).replace(/\r$/, '');
 }
 
-/** A line from a terminal that shows nothing of it. */
+/** A line from a terminal in raw mode. */
 async function askHidden(input: PasswordInput, prompt: string, err: (text: string) => void): Promise<string> {
-  err(prompt);
   input.setEncoding('utf8');
-  input.setRawMode?.(true);
+  err(prompt);
   try {
     return await new Promise<string>((resolve, reject) => {
       let typed = '';
@@ -199,7 +205,6 @@ async function askHidden(input: PasswordInput, prompt: string, err: (text: strin
       input.resume();
     });
   } finally {
-    input.setRawMode?.(false);
     err('\n');
   }
 }

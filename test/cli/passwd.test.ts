@@ -27,10 +27,22 @@ beforeEach(() => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-async function run(argv: string[], input: PassThrough = new PassThrough()) {
+async function run(
+  argv: string[],
+  input: PassThrough = new PassThrough(),
+  onErr: (text: string) => void = () => {},
+) {
   let out = '';
   let err = '';
-  const io = { env: {}, out: (text: string) => (out += text), err: (text: string) => (err += text), input };
+  const io = {
+    env: {},
+    out: (text: string) => (out += text),
+    err: (text: string) => {
+      err += text;
+      onErr(text);
+    },
+    input,
+  };
   const code = await runCli(['passwd', ...argv], io, () => Promise.reject(new Error('started')));
   return { code, out, err };
 }
@@ -41,17 +53,19 @@ function piped(text: string): PassThrough {
   return input;
 }
 
-/** Answers each prompt with the next of `answers`; notes if the terminal was silent while it typed. */
+/** Answers each prompt with the next of `answers`, at once; notes prompts and the modes of the terminal. */
 function terminal(...answers: string[]) {
-  const modes: boolean[] = [];
+  const events: string[] = [];
   const input = Object.assign(new PassThrough(), {
     isTTY: true,
-    setRawMode: (isRaw: boolean) => {
-      modes.push(isRaw);
-      if (isRaw) setImmediate(() => input.write(answers.shift() ?? '\u0003'));
-    },
+    setRawMode: (isRaw: boolean) => void events.push(isRaw ? 'silent' : 'echo'),
   });
-  return { input, modes };
+  const onErr = (text: string): void => {
+    if (!text.startsWith('Password')) return;
+    events.push(text);
+    input.write(answers.shift() ?? '\u0003');
+  };
+  return { input, events, onErr };
 }
 
 async function fits(username: string, password: string): Promise<boolean> {
@@ -105,20 +119,21 @@ describe('sluice passwd', () => {
   });
 
   test('a terminal is asked twice and shows nothing; the backspace key works [broker]', async () => {
-    const { input, modes } = terminal('secreT\u007Ft\r', 'secret\r');
-    const result = await run([path, 'alice'], input);
+    const { input, events, onErr } = terminal('secreT\u007Ft\r', 'secret\r');
+    const result = await run([path, 'alice'], input, onErr);
     expect(result).toMatchObject({ code: 0, err: 'Password: \nPassword again: \n' });
-    expect(modes).toEqual([true, false, true, false]);
+    expect(events).toEqual(['silent', 'Password: ', 'Password again: ', 'echo']);
     expect(await fits('alice', 'secret')).toBe(true);
   });
 
   test('two different passwords, or an interrupt, change nothing [broker]', async () => {
-    const differ = await run([path, 'alice'], terminal('a\r', 'b\r').input);
+    const twice = terminal('a\r', 'b\r');
+    const differ = await run([path, 'alice'], twice.input, twice.onErr);
     expect(differ).toMatchObject({ code: 1, err: expect.stringContaining('the two passwords differ') });
-    const { input, modes } = terminal('abc\u0003');
-    const interrupted = await run([path, 'alice'], input);
+    const { input, events, onErr } = terminal('abc\u0003');
+    const interrupted = await run([path, 'alice'], input, onErr);
     expect(interrupted).toMatchObject({ code: 1, err: expect.stringContaining('interrupted') });
-    expect(modes).toEqual([true, false]);
+    expect(events).toEqual(['silent', 'Password: ', 'echo']);
     expect(existsSync(path)).toBe(false);
   });
 
