@@ -71,7 +71,7 @@ export class ShareGroup<S> {
   /** Adds a member, behind everyone whose turn is still to come, or replaces its options; true when it was one. */
   join(subscriber: S, options: SubscriptionOptions): boolean {
     const before = this.#bySubscriber.get(subscriber);
-    const key = before?.key ?? mix(++this.#joined);
+    const key = before?.key ?? mix(++this.#joined) | 0;
     const member: Member<S> = { ...routeSubscriber(subscriber, options), key };
     this.#bySubscriber.set(subscriber, member);
     if (before !== undefined) {
@@ -169,9 +169,10 @@ export class ShareGroup<S> {
     let index = this.#turn;
     for (let i = 0; i < list.length; i++) {
       const member = list[index] as Member<S>;
-      const found = tierOf(member, isUsable, load, except);
+      let found = tierOf(member, isUsable, noLoad, except);
       // Away members are even: a load says nothing about them.
       const memberLoad = found === tier.ready ? load(member.subscriber) : Number.POSITIVE_INFINITY;
+      if (found === tier.ready && memberLoad === Number.POSITIVE_INFINITY) found = tier.busy;
       if (found < best || (found === best && memberLoad < bestLoad)) {
         best = found;
         bestIndex = index;
@@ -236,10 +237,11 @@ export class ShareGroup<S> {
     let chosen: Member<S> | undefined;
     for (let i = 0; i < list.length; i++) {
       const member = list[i] as Member<S>;
-      const found = tierOf(member, isUsable, noLoad, except);
-      if (found > best || found === tier.none) continue;
       const weight = mix(hash ^ member.key);
-      if (found === best && weight <= bestWeight) continue;
+      // Once somebody is connected, only a greater weight can win: most members are not looked at any further.
+      if (best === tier.ready && weight <= bestWeight) continue;
+      const found = tierOf(member, isUsable, noLoad, except);
+      if (found > best || found === tier.none || (found === best && weight <= bestWeight)) continue;
       best = found;
       bestWeight = weight;
       chosen = member;
