@@ -12,9 +12,11 @@ import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
 import type { Config, Environment } from '../config/config.js';
 import { createGateway, type Gateway } from '../net/gateway.js';
+import type { BoundListener } from '../net/listener.js';
 import { QueueCatalogue } from '../router/queue-catalogue.js';
 import { Router } from '../router/router.js';
 import type { Session } from '../session/session.js';
+import { shareQueueStrategy } from '../session/share-queue.js';
 import { ShardPool } from '../shard/pool.js';
 import { Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -30,12 +32,16 @@ export interface BrokerOptions {
   readonly version: string;
 }
 
+const noAddress: AddressInfo = { address: '', family: 'IPv4', port: 0 };
+
 /** A running broker. Made by `startBroker`. */
 export class Broker {
   readonly admin: Admin;
   readonly dataDir: string;
-  /** Where MQTT listens. */
+  /** Where MQTT listens without TLS or WebSocket; port 0 when it does not. */
   readonly mqttAddress: AddressInfo;
+  /** Everything that MQTT listens on, in the order of the configuration. */
+  readonly listeners: readonly BoundListener[];
   readonly counterMemory: SharedArrayBuffer;
   readonly #pool: ShardPool;
   readonly #gateway: Gateway;
@@ -44,7 +50,7 @@ export class Broker {
   constructor(parts: {
     admin: Admin;
     dataDir: string;
-    mqttAddress: AddressInfo;
+    listeners: readonly BoundListener[];
     counterMemory: SharedArrayBuffer;
     pool: ShardPool;
     gateway: Gateway;
@@ -52,11 +58,17 @@ export class Broker {
   }) {
     this.admin = parts.admin;
     this.dataDir = parts.dataDir;
-    this.mqttAddress = parts.mqttAddress;
+    this.listeners = parts.listeners;
+    this.mqttAddress = parts.listeners.find(({ kind }) => kind === 'tcp')?.address ?? noAddress;
     this.counterMemory = parts.counterMemory;
     this.#pool = parts.pool;
     this.#gateway = parts.gateway;
     this.#setState = parts.setState;
+  }
+
+  /** Reads the certificates of all listeners again; false when one is unusable and its old one stays. */
+  reloadCertificates(): boolean {
+    return this.#gateway.reloadCertificates();
   }
 
   /** Stops accepting, lets what is under way settle, tells clients, closes the shards. Bounded by `drainTimeoutMs`. */
@@ -80,7 +92,14 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       env,
     });
     const catalogue = new QueueCatalogue();
-    const router = new Router<Session>();
+    const router = new Router<Session>({
+      queueOf: (session) => session.durable?.target,
+      share: {
+        strategy: config.shareStrategy,
+        random: Math.random,
+        hashOf: (session) => session.clientIdHash,
+      },
+    });
     catalogue.watch((change, { id, topicFilter }) => {
       if (change === 'added')
         router.addQueue(topicFilter, { queueId: id, shardId: pool.shardOf(topicFilter) });
@@ -94,7 +113,10 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       now: Date.now,
       pause: (ms) => new Promise((done) => setTimeout(done, ms).unref()),
     });
-    for (const definition of await pool.start()) catalogue.add(definition);
+    const definitions = await pool.start();
+    for (const definition of definitions) {
+      if (definition.sessionClientId === undefined) catalogue.add(definition);
+    }
     const counters = new Counters(counterMemory, MAIN_BLOCK);
     const gateway = createGateway({
       // Sessions see the queue configuration that is in force, not the one of the start.
@@ -109,7 +131,11 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       router,
       counters,
       logger: logger.child({ module: 'mqtt' }),
-      hooks: { autoCreate: (name, filter) => void queues.autoCreate(name, filter) },
+      hooks: {
+        autoCreate: (name, filter) => void queues.autoCreate(name, filter),
+        createShareQueue: (name, filter) =>
+          void queues.createShareQueue(name, filter, shareQueueStrategy(config.shareStrategy)),
+      },
     });
     let state: BrokerState = 'starting';
     const admin = new Admin({
@@ -122,12 +148,13 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       version,
       now: Date.now,
     });
-    const mqttAddress = await gateway.listen();
+    await gateway.load(definitions.filter(({ sessionClientId }) => sessionClientId !== undefined));
+    const listeners = await gateway.listen();
     state = 'running';
     return new Broker({
       admin,
       dataDir,
-      mqttAddress,
+      listeners,
       counterMemory,
       pool,
       gateway,

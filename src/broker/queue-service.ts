@@ -8,7 +8,12 @@
  * Source: REF 7.2, 7.3 and 15.
  */
 import { OperationalError } from '../base/error.js';
-import type { KeyErrorPolicy, QueueDefinition, QueueSettings } from '../queue/definition.js';
+import type {
+  DispatchStrategy,
+  KeyErrorPolicy,
+  QueueDefinition,
+  QueueSettings,
+} from '../queue/definition.js';
 import { topicFilterFault } from '../mqtt/topic.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
 import { impliedQueueName, isQueueSubscription, QUEUE_NAME_PATTERN } from '../router/queue-subscription.js';
@@ -156,6 +161,27 @@ export class QueueService {
     }
   }
 
+  /**
+   * The queue of a share group that is kept as a queue: `name` is the literal text of the subscription, which no operator
+   * can choose. Made when it is missing; a failure is logged, never thrown.
+   */
+  async createShareQueue(name: string, topicFilter: string, strategy: DispatchStrategy): Promise<void> {
+    if (!this.enabled || this.#catalogue.get(name) !== undefined) return;
+    try {
+      checkFilter(topicFilter);
+      const settings = { ...this.#defaults(false), dispatchStrategy: strategy };
+      await this.#inTurn(name, async () => {
+        if (this.#catalogue.get(name) !== undefined) return;
+        await this.#create({ name, topicFilter, isLastvalue: false, ...settings });
+      });
+    } catch (error) {
+      this.#options.log.warn(
+        { err: error, queue: name, topicFilter },
+        'the queue of a share group was not made',
+      );
+    }
+  }
+
   /** Runs `action` with the queue while no other change of it runs. Throws NOT_FOUND. */
   async withQueue<T>(text: string, action: (queue: QueueDefinition) => Promise<T>): Promise<T> {
     const name = this.#nameOf(text);
@@ -254,7 +280,9 @@ export class QueueService {
 
   /** One more than any id seen. Ids of deleted queues return only after a restart, when their records are gone. */
   #nextId(): number {
-    for (const { id } of this.#catalogue.all()) this.#lastId = Math.max(this.#lastId, id);
+    // Whatever is in the catalogue before the first one was there at the start.
+    if (this.#lastId === 0)
+      for (const { id } of this.#catalogue.all()) this.#lastId = Math.max(this.#lastId, id);
     this.#lastId += 1;
     return this.#lastId;
   }

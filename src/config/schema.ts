@@ -8,6 +8,12 @@
 import { availableParallelism } from 'node:os';
 
 import { aclSettings } from './acl-settings.js';
+import { transport } from './listener-settings.js';
+import { retainedSettings } from './retained-settings.js';
+import { sessionSettings } from './session-settings.js';
+import { share } from './share-settings.js';
+import { sysSettings, willSettings } from './sys-settings.js';
+import { authentication } from './auth-settings.js';
 import {
   bytes,
   choice,
@@ -191,6 +197,8 @@ const mqtt = {
 
 /** What is kept of a client that is away. */
 const session = {
+  ...sessionSettings,
+  ...willSettings,
   sessionsMax: integer('SLUICE_SESSIONS_MAX', {
     fallback: 200_000,
     min: 1,
@@ -208,7 +216,7 @@ const session = {
     min: 0,
     max: 10_000_000,
     unit: 'messages',
-    help: 'Messages that wait in a session for an absent client or a full window.',
+    help: 'Messages that wait in memory for the window of a client whose session ends with its connection.',
   }),
 };
 
@@ -321,11 +329,16 @@ export type MqConfig = Values<typeof mq>;
 export interface Config
   extends
     Values<typeof listener>,
+    Values<typeof transport>,
     Values<typeof shard>,
     Values<typeof storage>,
     Values<typeof mqtt>,
     Values<typeof session>,
+    Values<typeof retainedSettings>,
+    Values<typeof authentication>,
+    Values<typeof sysSettings>,
     Values<typeof aclSettings>,
+    Values<typeof share>,
     Values<typeof operation> {
   readonly mq: MqConfig;
 }
@@ -340,11 +353,16 @@ export interface Section {
 /** All settings, in the order of the documents. */
 export const sections: readonly Section[] = [
   { title: 'Listeners', parent: undefined, fields: listener },
+  { title: 'Transports', parent: undefined, fields: transport },
   { title: 'Storage', parent: undefined, fields: storage },
   { title: 'Threads', parent: undefined, fields: shard },
   { title: 'MQTT', parent: undefined, fields: mqtt },
   { title: 'Sessions', parent: undefined, fields: session },
+  { title: 'Retained messages', parent: undefined, fields: retainedSettings },
+  { title: 'Authentication', parent: undefined, fields: authentication },
+  { title: 'Broker topics', parent: undefined, fields: sysSettings },
   { title: 'Authorisation', parent: undefined, fields: aclSettings },
+  { title: 'Shared subscriptions', parent: undefined, fields: share },
   { title: 'Process', parent: undefined, fields: operation },
   { title: 'Queues', parent: 'mq', fields: mq },
 ];

@@ -1,13 +1,20 @@
 /**
  * The protocol of one connection: the packet sink of its decoder. Main thread.
  *
- *   connecting ──CONNECT──▶ (authenticating ──▶) connected ──DISCONNECT, error, loss──▶ ended
+ *   connecting ──CONNECT──▶ (authenticating ◀──AUTH──▶) connected ──DISCONNECT, error, loss──▶ ended
  *
  * Always true: the first packet is CONNECT and there is only one [MQTT-3.1.0-1] [MQTT-3.1.0-2]; nothing is
  * written after `ended`; a `ProtocolError` ends this connection only, with its reason code where the version
  * has a place for it [MQTT-4.13.1-1]. Gives up: nothing of a session; that is `session.ts`.
  */
-import type { IConnectPacket, IDisconnectPacket, Packet } from 'mqtt-packet';
+import type {
+  IAuthPacket,
+  IConnectPacket,
+  IDisconnectPacket,
+  ISubscribePacket,
+  IUnsubscribePacket,
+  Packet,
+} from 'mqtt-packet';
 
 import type { ProtocolError } from '../base/error.js';
 import type { PacketSink } from '../mqtt/decoder.js';
@@ -18,14 +25,15 @@ import { connackReturnCode, reasonCode, reasonName, violation } from '../mqtt/re
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import { FIRST_ERROR_REASON_CODE } from '../telemetry/metric-catalogue.js';
 import { readConnect, readDisconnectExpiry, type ConnectTerms } from './connect.js';
-import type { GatewayContext } from './context.js';
+import type { AuthExchange, AuthRequest, AuthStep, Identity } from '../auth/authenticator.js';
+import type { ClientFacts, ClientIdentity, GatewayContext } from './context.js';
 import { Inbound } from './inbound.js';
 import type { Session, SessionClient } from './session.js';
 import { subscribe, unsubscribe } from './subscribe.js';
 import type { Wire } from './wire.js';
 
-/** DISCONNECT reason code that leaves the will in place. */
-const disconnectWithWill = 0x04;
+/** The longest that a timer takes. */
+const timerMsMax = 2_147_483_647;
 const refusedByConnack = slotOf('connectionsRefused', 'connack');
 
 /** See the file header. One per connection. */
@@ -39,6 +47,15 @@ export class Client implements PacketSink, SessionClient {
   #terms: ConnectTerms | undefined;
   #session: Session | undefined;
   #inbound: Inbound | undefined;
+  #request: AuthRequest | undefined;
+  /** Set while an enhanced authentication waits for the client's AUTH. */
+  #exchange: AuthExchange | undefined;
+  #method: string | undefined;
+  /** The CONNECT that an enhanced authentication is about. */
+  #connecting: IConnectPacket | undefined;
+  #expiryTimer: NodeJS.Timeout | undefined;
+  #endReason: number = reasonCode.unspecifiedError;
+  #facts: ClientFacts | undefined;
 
   constructor(context: GatewayContext, wire: Wire, newClientId: () => string) {
     this.#context = context;
@@ -48,6 +65,11 @@ export class Client implements PacketSink, SessionClient {
 
   get state(): 'connecting' | 'authenticating' | 'connected' | 'ended' {
     return this.#state;
+  }
+
+  /** Undefined until the client is let in. */
+  get identity(): ClientIdentity | undefined {
+    return this.#inbound?.context;
   }
 
   get session(): Session | undefined {
@@ -109,40 +131,34 @@ export class Client implements PacketSink, SessionClient {
 
   onPacket(packet: Packet): boolean {
     if (this.#state === 'ended') return true;
-    // Behind a CONNECT whose authentication is under way: offered again once it is decided.
-    if (this.#state === 'authenticating') return false;
+    if (this.#state === 'authenticating') {
+      // Behind a CONNECT whose authentication is under way: offered again once it is decided.
+      if (this.#exchange === undefined) return false;
+      this.#authenticateFurther(packet);
+      return true;
+    }
     switch (packet.cmd) {
       case 'connect':
         this.#count(packetType.connect);
         this.#connect(packet);
         return true;
-      case 'subscribe': {
+      case 'subscribe':
         this.#count(packetType.subscribe);
-        const session = this.#connected();
-        const { granted, started } = subscribe(
-          packet,
-          this.#version,
-          this.#identity(),
-          session,
-          this.#context,
-        );
-        this.#send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted }, packetType.suback);
-        if (this.#isConnected()) for (const queueSubscription of started) queueSubscription.connected();
+        this.#subscribe(packet, this.#connected());
         return true;
-      }
-      case 'unsubscribe': {
+      case 'unsubscribe':
         this.#count(packetType.unsubscribe);
-        const granted = unsubscribe(packet, this.#connected());
-        this.#send({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted }, packetType.unsuback);
+        this.#unsubscribe(packet, this.#connected());
         return true;
-      }
       case 'disconnect':
         this.#count(packetType.disconnect);
         this.#disconnect(packet);
         return true;
       case 'auth':
         this.#count(packetType.auth);
-        throw violation('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-7');
+        this.#connected();
+        this.#authenticateAnew(packet);
+        return true;
       default:
         throw violation(`a client does not send ${packet.cmd}`);
     }
@@ -162,6 +178,7 @@ export class Client implements PacketSink, SessionClient {
     if (error.reasonCode >= FIRST_ERROR_REASON_CODE) {
       counters.add(slot.protocolErrors + error.reasonCode - FIRST_ERROR_REASON_CODE, 1);
     }
+    this.#endReason = error.reasonCode;
     if (this.#state === 'connected') this.#sendDisconnect(error.reasonCode, error.message);
     else this.#refuse(error.reasonCode, asked, error.message);
     this.#end();
@@ -170,6 +187,7 @@ export class Client implements PacketSink, SessionClient {
   /** Ends the connection by our own decision: DISCONNECT with `reason` for MQTT 5, then close. */
   close(reason: number): void {
     if (this.#state === 'ended') return;
+    this.#endReason = reason;
     if (this.#state === 'connected') this.#sendDisconnect(reason, undefined);
     this.#end();
   }
@@ -202,53 +220,260 @@ export class Client implements PacketSink, SessionClient {
     const terms = readConnect(packet, this.#context.config, this.#newClientId);
     this.#maximumPacketSize = terms.maximumPacketSize;
     this.#wire.setVersion(version);
-    const verdict =
-      this.#context.hooks.authenticate?.({ packet, peername: this.#wire.peername }) ?? reasonCode.success;
-    if (typeof verdict === 'number') {
-      this.#decide(verdict, packet, terms);
+    const { authenticator } = this.#context.hooks;
+    this.#request = {
+      clientId: terms.clientId,
+      username: packet.username,
+      password: packet.password === undefined ? undefined : Buffer.from(packet.password),
+      protocolVersion: version,
+      facts: this.#wire.facts,
+    };
+    this.#terms = terms;
+    const method = packet.properties?.authenticationMethod;
+    if (method !== undefined) {
+      this.#exchange = authenticator?.exchange(method, this.#request);
+      this.#method = method;
+      if (this.#exchange === undefined) {
+        this.#refuseAndEnd(reasonCode.badAuthenticationMethod);
+        return;
+      }
+      this.#state = 'authenticating';
+      this.#connecting = packet;
+      this.#step(packet.properties?.authenticationData);
+      return;
+    }
+    const answer = authenticator?.authenticate(this.#request) ?? anybody(packet.username);
+    if (!(answer instanceof Promise)) {
+      this.#decide(answer, packet);
       return;
     }
     this.#state = 'authenticating';
-    this.#wire.hold();
-    verdict
-      .catch((error: unknown) => {
-        this.#context.logger.error({ err: error }, 'the authenticator failed');
-        return reasonCode.serverUnavailable;
-      })
-      .then((code) => {
-        if (this.#state !== 'authenticating') return;
-        this.#decide(code, packet, terms);
-        this.#wire.resume();
-      })
-      .catch((error: unknown) => this.#context.logger.error({ err: error }, 'CONNECT failed'));
+    this.#whenDecided(answer, (step) => this.#decide(step, packet));
   }
 
-  #decide(verdict: number, packet: IConnectPacket, terms: ConnectTerms): void {
-    const opened =
-      verdict === reasonCode.success
-        ? this.#context.registry.open(terms.clientId, terms.cleanStart, this.#context)
-        : undefined;
-    if (opened === undefined) {
-      const code = verdict === reasonCode.success ? reasonCode.quotaExceeded : verdict;
-      this.#refuse(code, terms.version, undefined);
+  /** Waits for an answer with the connection held. */
+  #whenDecided(answer: Promise<AuthStep>, take: (step: AuthStep) => void): void {
+    const held = this.#state;
+    this.#wire.hold();
+    answer
+      .catch((error: unknown): AuthStep => {
+        this.#context.logger.error({ err: error }, 'the authenticator failed');
+        return { kind: 'refused', reasonCode: reasonCode.serverUnavailable };
+      })
+      .then((step) => {
+        if (this.#state !== held) return;
+        take(step);
+        this.#wire.resume();
+      })
+      .catch((error: unknown) => {
+        this.#context.logger.error({ err: error }, 'CONNECT failed');
+        this.close(reasonCode.unspecifiedError);
+      });
+  }
+
+  /** One step of an enhanced authentication with the client's data. */
+  #step(data: Buffer | undefined): void {
+    const answer = this.#exchange!.step(data);
+    if (answer instanceof Promise) this.#whenDecided(answer, (step) => this.#stepped(step));
+    else this.#stepped(answer);
+  }
+
+  #stepped(step: AuthStep): void {
+    if (step.kind === 'continue') {
+      this.#sendAuth(reasonCode.continueAuthentication, step.data);
+      return;
+    }
+    const connecting = this.#connecting;
+    this.#exchange = undefined;
+    if (connecting !== undefined) {
+      this.#connecting = undefined;
+      this.#decide(step, connecting);
+    } else if (step.kind === 'refused') {
+      this.close(step.reasonCode); // [MQTT-4.12.1-2]
+    } else {
+      this.#expireAt(step.identity.expiresAtMs);
+      this.#sendAuth(reasonCode.success, step.data);
+    }
+  }
+
+  /** The client's next packet in an enhanced authentication: AUTH, or it gives up [MQTT-3.1.2-30]. */
+  #authenticateFurther(packet: Packet): void {
+    if (packet.cmd === 'disconnect') {
+      this.#count(packetType.disconnect);
       this.#end();
       return;
     }
+    if (packet.cmd !== 'auth') throw violation('a packet within an authentication', 'MQTT-3.1.2-30');
+    this.#count(packetType.auth);
+    this.#checkMethod(packet);
+    if (packet.reasonCode !== reasonCode.continueAuthentication) {
+      throw violation('AUTH with another reason code than 0x18', 'MQTT-4.12.0-3');
+    }
+    this.#step(packet.properties?.authenticationData);
+  }
+
+  /** AUTH on a connection that is up: re-authentication, begun or continued [MQTT-4.12.1-1]. */
+  #authenticateAnew(packet: IAuthPacket): void {
+    if (this.#method === undefined) {
+      throw violation('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-7');
+    }
+    this.#checkMethod(packet);
+    if (packet.reasonCode === reasonCode.reAuthenticate && this.#exchange === undefined) {
+      this.#exchange = this.#context.hooks.authenticator?.exchange(this.#method, this.#request!);
+      if (this.#exchange === undefined) throw violation('the method is gone');
+    } else if (packet.reasonCode !== reasonCode.continueAuthentication || this.#exchange === undefined) {
+      throw violation('AUTH that nobody waits for', 'MQTT-4.12.0-3');
+    }
+    this.#step(packet.properties?.authenticationData);
+  }
+
+  #checkMethod({ properties }: IAuthPacket): void {
+    if (properties?.authenticationMethod !== this.#method) {
+      throw violation('Authentication Method differs from the one of CONNECT', 'MQTT-4.12.0-5');
+    }
+  }
+
+  #sendAuth(code: number, data: Buffer | undefined): void {
+    const properties = { authenticationMethod: this.#method!, ...(data && { authenticationData: data }) };
+    this.#send({ cmd: 'auth', reasonCode: code, properties }, packetType.auth);
+  }
+
+  #refuseAndEnd(code: number): void {
+    this.#endReason = code;
+    this.#refuse(code, this.#version, undefined);
+    this.#end();
+  }
+
+  /** The client is let in or not. */
+  #decide(step: AuthStep, packet: IConnectPacket): void {
+    const terms = this.#terms!;
+    const { registry, wills, hooks } = this.#context;
+    if (step.kind !== 'success') {
+      this.#refuseAndEnd(step.kind === 'refused' ? step.reasonCode : reasonCode.unspecifiedError);
+      return;
+    }
+    const identity = this.#identityOf(step.identity, packet.username);
+    const { will } = packet;
+    const refusal = will === undefined ? 0 : this.#willRefusal(will, identity);
+    if (refusal !== 0) {
+      this.#refuseAndEnd(refusal);
+      return;
+    }
+    const opened = registry.open(terms.clientId, terms.cleanStart, this.#context);
+    if (opened === undefined) {
+      this.#refuseAndEnd(reasonCode.quotaExceeded);
+      return;
+    }
     const { session, sessionPresent } = opened;
-    this.#terms = terms;
+    wills.reconnected(terms.clientId, sessionPresent);
     this.#session = session;
     this.#state = 'connected';
     session.expiryIntervalS = terms.expiryIntervalS;
-    session.will = packet.will;
-    this.#inbound = new Inbound(this.#context, session, this.#wire, this, terms.version, packet.username);
+    if (will !== undefined) wills.arm(terms.clientId, will, identity, terms.expiryIntervalS);
+    if (terms.expiryIntervalS > 0) session.makeDurable();
+    this.#inbound = new Inbound(this.#context, session, this.#wire, this, terms.version, identity);
     this.#wire.setKeepAlive(terms.keepAliveS * 1500); // [MQTT-3.1.2-22]: one and a half times
+    this.#expireAt(step.identity.expiresAtMs);
+    const properties = {
+      ...terms.connack,
+      ...(this.#method !== undefined && { authenticationMethod: this.#method }),
+      ...(step.data !== undefined && { authenticationData: step.data }),
+    };
     this.#send(
       terms.version === 5
-        ? { cmd: 'connack', sessionPresent, reasonCode: reasonCode.success, properties: terms.connack }
+        ? { cmd: 'connack', sessionPresent, reasonCode: reasonCode.success, properties }
         : { cmd: 'connack', sessionPresent: terms.version === 4 && sessionPresent, returnCode: 0 },
       packetType.connack,
     );
-    if (this.#isConnected()) session.connect(this, this.#wire, terms);
+    if (!this.#isConnected()) return;
+    session.connect(this, this.#wire, terms);
+    session.durable?.save();
+    this.#facts = {
+      clientId: terms.clientId,
+      username: identity.username,
+      peername: identity.peername,
+      protocolVersion: terms.version,
+      keepAliveS: terms.keepAliveS,
+      cleanStart: terms.cleanStart,
+      expiryIntervalS: terms.expiryIntervalS,
+    };
+    hooks.clients?.connected(this.#facts);
+  }
+
+  #identityOf(identity: Identity, username: string | undefined): ClientIdentity {
+    const terms = this.#terms!;
+    return {
+      clientId: terms.clientId,
+      username: identity.username ?? username,
+      peername: this.#wire.peername,
+      protocolVersion: terms.version,
+      identity,
+    };
+  }
+
+  /** Reason code for CONNACK when a will cannot be, 0 when it can. */
+  #willRefusal(will: NonNullable<IConnectPacket['will']>, identity: ClientIdentity): number {
+    const { wills, access } = this.#context;
+    const fault = wills.fault(will);
+    if (fault !== 0) return fault;
+    const mayPublish =
+      access === undefined || access.mayPublish(identity, will.topic, will.qos ?? 0, will.retain ?? false);
+    return mayPublish ? 0 : reasonCode.notAuthorized;
+  }
+
+  /** What proved the identity is valid until then. */
+  #expireAt(expiresAtMs: number | undefined): void {
+    clearTimeout(this.#expiryTimer);
+    this.#expiryTimer = undefined;
+    if (expiresAtMs === undefined) return;
+    const leftMs = Math.min(Math.max(expiresAtMs - Date.now(), 0), timerMsMax);
+    this.#expiryTimer = setTimeout(() => {
+      if (Date.now() < expiresAtMs) this.#expireAt(expiresAtMs);
+      else this.close(reasonCode.notAuthorized);
+    }, leftMs);
+    this.#expiryTimer.unref();
+  }
+
+  #subscribe(packet: ISubscribePacket, session: Session): void {
+    const { granted, started, retained } = subscribe(
+      packet,
+      this.#version,
+      this.#inbound!.context,
+      session,
+      this.#context,
+    );
+    this.#whenSafe(session, (isSafe) => {
+      const codes = isSafe
+        ? granted
+        : granted.map((code) => (code < 0x80 ? reasonCode.unspecifiedError : code));
+      this.#send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted: codes }, packetType.suback);
+      if (!this.#isConnected()) return;
+      for (const queueSubscription of started) queueSubscription.connected();
+      for (const { filter, options, isNew, handling } of retained) {
+        this.#context.retained.subscribed(session, filter, options, isNew, handling);
+      }
+    });
+  }
+
+  #unsubscribe(packet: IUnsubscribePacket, session: Session): void {
+    const granted = unsubscribe(packet, session);
+    this.#whenSafe(session, () => {
+      this.#send({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted }, packetType.unsuback);
+    });
+  }
+
+  /** Answers at once, or for a session that is kept when a restart would know of it; nothing overtakes the answer. */
+  #whenSafe(session: Session, answer: (isSafe: boolean) => void): void {
+    if (session.durable === undefined) {
+      answer(true);
+      return;
+    }
+    this.#wire.hold();
+    session.durable.save((stored) => {
+      if (this.#state !== 'connected' || this.#session !== session) return;
+      answer(stored);
+      this.#wire.resume();
+    });
   }
 
   #disconnect(packet: IDisconnectPacket): void {
@@ -261,19 +486,15 @@ export class Client implements PacketSink, SessionClient {
         this.#context.config,
       );
     }
-    // Only a DISCONNECT that asks for the will leaves it in place [MQTT-3.1.2-10].
-    if (packet.reasonCode !== disconnectWithWill) session.will = undefined;
+    // Only a normal DISCONNECT takes the will back [MQTT-3.1.2-10] [MQTT-3.14.4-3].
+    this.#endReason = packet.reasonCode ?? reasonCode.normalDisconnection;
+    if (this.#endReason === reasonCode.normalDisconnection) this.#context.wills.disarm(session.clientId);
     this.#end();
   }
 
   #connected(): Session {
     if (this.#session === undefined) throw violation('the first packet is not CONNECT', 'MQTT-3.1.0-1');
     return this.#session;
-  }
-
-  #identity(): Inbound['context'] {
-    if (this.#inbound === undefined) throw violation('the first packet is not CONNECT', 'MQTT-3.1.0-1');
-    return this.#inbound.context;
   }
 
   /** CONNACK with a failure, where there is a version to say it in. */
@@ -340,9 +561,19 @@ export class Client implements PacketSink, SessionClient {
   }
 
   #leave(): void {
+    const wasConnected = this.#state === 'connected';
     this.#state = 'ended';
+    clearTimeout(this.#expiryTimer);
     const session = this.#session;
     this.#inbound?.close();
-    session?.disconnect(this);
+    if (session === undefined || !wasConnected) return;
+    this.#context.wills.connectionLost(session.clientId, session.expiryIntervalS);
+    session.disconnect(this);
+    if (this.#facts !== undefined) this.#context.hooks.clients?.disconnected(this.#facts, this.#endReason);
   }
+}
+
+/** Without an authenticator everybody is who they say. */
+function anybody(username: string | undefined): AuthStep {
+  return { kind: 'success', identity: { username } };
 }

@@ -36,13 +36,6 @@ export interface ConnectTerms extends ClientLimits {
 export function readConnect(packet: IConnectPacket, config: Config, newClientId: () => string): ConnectTerms {
   const version = packet.protocolVersion ?? 4;
   const properties = packet.properties ?? {};
-  if (properties.authenticationMethod !== undefined) {
-    throw new ProtocolError(
-      reasonCode.badAuthenticationMethod,
-      'no extended authentication',
-      'MQTT-4.12.0-1',
-    );
-  }
   const cleanStart = packet.clean === true;
   const isAssigned = packet.clientId === '';
   if (isAssigned && (version === mqtt31 || (version === 4 && !cleanStart))) {
@@ -67,7 +60,6 @@ export function readConnect(packet: IConnectPacket, config: Config, newClientId:
   connack.receiveMaximum = config.receiveMaximum;
   connack.maximumPacketSize = config.maximumPacketSize;
   connack.topicAliasMaximum = config.topicAliasMaximum;
-  connack.sharedSubscriptionAvailable = false;
   // Wildcards and Subscription Identifiers are available, which is what leaving them out says.
 
   return {

@@ -4,50 +4,64 @@
  * Always true: there is one context per gateway and no module-level state, so a process may hold several
  * gateways. Collaborators are the real ones of lower layers; hooks are what higher layers pass in.
  */
-import type { IConnectPacket } from 'mqtt-packet';
-
+import type { AccessControl } from '../auth/access.js';
+import type { Authenticator, Identity } from '../auth/authenticator.js';
 import type { Config } from '../config/config.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
 import type { Router } from '../router/router.js';
-import type { Shards } from '../shard/link.js';
+import type { PublisherContext, Shards } from '../shard/link.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
+import type { LocalPublisher } from './local-publisher.js';
 import type { LiveMessage } from './message.js';
 import type { QueueWaiters } from './queue-waiters.js';
 import type { SessionRegistry } from './registry.js';
+import type { RetainedStore } from './retained-store.js';
 import type { Session } from './session.js';
+import type { SessionStore } from './session-store.js';
+import type { ShareDispatch } from './share-dispatch.js';
+import type { WillService } from './will-service.js';
 
 /** Time as an argument. Milliseconds of a clock that never goes back; origin arbitrary. */
 export interface Clock {
   nowMs(): number;
 }
 
-/** A connection that asks to be let in. */
-export interface ConnectRequest {
-  readonly packet: IConnectPacket;
-  readonly peername: string;
+/** Who a connected client is: for permissions, key expressions, and the record of what it publishes. */
+export interface ClientIdentity extends PublisherContext {
+  /** What authentication has found. */
+  readonly identity: Identity;
 }
 
-/** Who a connected client is, for permission checks. */
-export interface ClientIdentity {
+/** What is told about a client that came or went. */
+export interface ClientFacts {
   readonly clientId: string;
   readonly username: string | undefined;
   readonly peername: string;
+  readonly protocolVersion: number;
+  readonly keepAliveS: number;
+  readonly cleanStart: boolean;
+  readonly expiryIntervalS: number;
 }
 
-/**
- * What higher layers decide. Every hook may be left out. An undefined permission hook allows everything and
- * costs nothing per message.
- */
+/** Hears of clients. */
+export interface ClientListener {
+  connected(facts: ClientFacts): void;
+  /** `reason`: of our DISCONNECT or the client's; 0 = normal. */
+  disconnected(facts: ClientFacts, reason: number): void;
+}
+
+/** What higher layers decide. Every hook may be left out; an undefined one costs nothing. */
 export interface GatewayHooks {
-  /** Reason code for CONNACK: 0 lets the client in. The connection takes no packet until a promise settles. */
-  authenticate?(request: ConnectRequest): number | Promise<number>;
-  /** False: PUBACK 0x87, or the message is dropped at QoS 0. Called per message. */
-  mayPublish?(client: ClientIdentity, topicName: string): boolean;
-  /** False: SUBACK 0x87. `topicFilter` is the literal string, queue subscriptions included. */
-  maySubscribe?(client: ClientIdentity, topicFilter: string): boolean;
+  /** Left out: everybody is let in. */
+  readonly authenticator?: Authenticator | undefined;
+  /** Left out: everything is allowed. */
+  readonly access?: AccessControl | undefined;
+  readonly clients?: ClientListener | undefined;
   /** A subscription named a queue and its filter and the queue does not exist. Creation shows in the catalogue. */
-  autoCreate?(name: string, topicFilter: string): void;
+  readonly autoCreate?: ((name: string, topicFilter: string) => void) | undefined;
+  /** The same for a share group that is kept as a queue, whatever the queue configuration says. */
+  readonly createShareQueue?: ((name: string, topicFilter: string) => void) | undefined;
 }
 
 /**
@@ -69,6 +83,14 @@ export interface GatewayContext {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly hooks: GatewayHooks;
+  /** `hooks.access`, for the hot path. */
+  readonly access: AccessControl | undefined;
+  readonly retained: RetainedStore;
+  readonly sessions: SessionStore;
+  readonly wills: WillService;
+  readonly shares: ShareDispatch;
+  /** Messages of the server's own. */
+  readonly publisher: LocalPublisher;
   readonly registry: SessionRegistry;
   readonly waiters: QueueWaiters;
   /** The one message that is being published in this moment. */

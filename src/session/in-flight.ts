@@ -19,15 +19,33 @@ export const Awaiting = {
   pubcomp: 3,
   /** PUBACK of a queue delivery. */
   queueAck: 4,
+  /** PUBREC of a delivery from the session's own queue. */
+  queueRec: 5,
+  /** The store, before PUBREL may be sent: PUBREC has come for a delivery from the session's own queue. */
+  queueRelease: 6,
+  /** PUBCOMP of such a delivery; its tag is the offset of the message. */
+  queueComp: 7,
 } as const;
 
 const idMax = 65_535;
+/** Ids that belong to offsets of a session's own queue, see `idOfOffset`. */
+const offsetIds = 32_768;
+
+/**
+ * The packet id of a message of a session's own queue: the same after every reconnect and restart, so that a client
+ * recognises what it has received before [MQTT-4.4.0-1]. Ids repeat after 32,768 messages; one in use is waited for.
+ */
+export function idOfOffset(offset: number): number {
+  return 1 + (offset % offsetIds);
+}
 
 /** See the file header. `A` is what a queue delivery belongs to, `M` what a live message keeps for resending. */
 export class InFlight<A, M> {
   kinds = new Uint8Array(0);
   tags = new Float64Array(0);
   orders = new Float64Array(0);
+  /** Offset in the session's own queue, -1 for everything else. */
+  offsets = new Float64Array(0);
   /** 1 once it was sent on the present connection: only then does it count against Receive Maximum. */
   sent = new Uint8Array(0);
   owners: (A | undefined)[] = [];
@@ -36,6 +54,7 @@ export class InFlight<A, M> {
   #mask = -1;
   #count = 0;
   #last = 0;
+  #first = 1;
   #order = 0;
 
   /** Ids in use. */
@@ -43,7 +62,25 @@ export class InFlight<A, M> {
     return this.#count;
   }
 
-  /** Takes the next free id for `kind`; returns its slot (see `idOf`). Only below 65535 ids in use. */
+  /** Leaves the ids of offsets to `takeAt`. Call before the first id is taken, or when those in use do not matter. */
+  reserveOffsetIds(): void {
+    this.#first = offsetIds + 1;
+    if (this.#last < offsetIds) this.#last = offsetIds;
+  }
+
+  /** Takes `id` for `kind`; returns its slot, or -1 when it is in use. */
+  takeAt(id: number, kind: number): number {
+    if (this.find(id) >= 0) return -1;
+    while (
+      this.#ids.length <= idMax &&
+      (this.#count * 2 >= this.#ids.length || this.#ids[id & this.#mask] !== 0)
+    ) {
+      this.#grow();
+    }
+    return this.#occupy(id, kind);
+  }
+
+  /** Takes the next free id for `kind`; returns its slot (see `idOf`). Only while there is one. */
   take(kind: number): number {
     assert(this.#count < idMax, 'packet ids are exhausted');
     if (this.#count * 2 >= this.#ids.length && this.#ids.length < idMax + 1) this.#grow();
@@ -51,14 +88,19 @@ export class InFlight<A, M> {
     const mask = this.#mask;
     let id = this.#last;
     do {
-      id = id === idMax ? 1 : id + 1;
+      id = id === idMax ? this.#first : id + 1;
     } while (ids[id & mask] !== 0);
     this.#last = id;
-    const slot = id & mask;
-    ids[slot] = id;
+    return this.#occupy(id, kind);
+  }
+
+  #occupy(id: number, kind: number): number {
+    const slot = id & this.#mask;
+    this.#ids[slot] = id;
     this.kinds[slot] = kind;
     this.sent[slot] = 0;
     this.orders[slot] = this.#order++;
+    this.offsets[slot] = -1;
     this.#count++;
     return slot;
   }
@@ -97,6 +139,7 @@ export class InFlight<A, M> {
     const kinds = new Uint8Array(capacity);
     const tags = new Float64Array(capacity);
     const orders = new Float64Array(capacity);
+    const offsets = new Float64Array(capacity);
     const sent = new Uint8Array(capacity);
     const owners = Array.from<A | undefined>({ length: capacity });
     const messages = Array.from<M | undefined>({ length: capacity });
@@ -109,6 +152,7 @@ export class InFlight<A, M> {
       kinds[slot] = this.kinds[old]!;
       tags[slot] = this.tags[old]!;
       orders[slot] = this.orders[old]!;
+      offsets[slot] = this.offsets[old]!;
       sent[slot] = this.sent[old]!;
       owners[slot] = this.owners[old];
       messages[slot] = this.messages[old];
@@ -117,6 +161,7 @@ export class InFlight<A, M> {
     this.kinds = kinds;
     this.tags = tags;
     this.orders = orders;
+    this.offsets = offsets;
     this.sent = sent;
     this.owners = owners;
     this.messages = messages;

@@ -3,11 +3,12 @@
  *
  *   PUBLISH ─▶ topic (alias) ─▶ route ─▶ room in every ring? ─no─▶ false: the decoder keeps it, reading pauses
  *                                         │yes
- *                                         ├─▶ live subscribers, now
- *                                         ╰─▶ shards.publish ═▶ onSettled ─▶ PUBACK / PUBREC in order
+ *                                         ├─▶ live subscribers, share groups: now
+ *                                         ╰─▶ queues, session queues, retained ═▶ onSettled ─▶ PUBACK / PUBREC in order
  *
- * Always true: a QoS 1 or 2 publish is acknowledged only after every shard with a matching queue has settled it,
- * and in order [MQTT-4.6.0-2]; a failure is told by reason code, to MQTT 3 by closing without acknowledgement.
+ * Always true: a QoS 1 or 2 publish is acknowledged only after every shard that stores something of it has settled it,
+ * and in order [MQTT-4.6.0-2]; a failure is told by reason code, to MQTT 3 by closing without acknowledgement. The
+ * packet id of a QoS 2 publish of a durable session is committed with the message, so a restart cannot make two of it.
  * Gives up: nothing per message is allocated, so a message is a set of ranges that die with the call.
  */
 import { assert, ProtocolError } from '../base/error.js';
@@ -15,25 +16,28 @@ import { ackBytesMax, writeAck } from '../mqtt/encoder.js';
 import { packetType, type ProtocolVersion } from '../mqtt/packet-type.js';
 import { copyStoredProperties, isStoredForm, type PropertyScan } from '../mqtt/property-scan.js';
 import { reasonCode, violation } from '../mqtt/reason-code.js';
-import type { Route } from '../router/route.js';
+import type { Route, ShardQueues } from '../router/route.js';
 import {
   MessageFlag,
   NO_TOKEN,
   PublishStatus,
+  RowStore,
   type Publisher,
-  type PublisherContext,
   type PublisherHandle,
 } from '../shard/link.js';
 import { slot } from '../telemetry/counter-layout.js';
 import { FIRST_ERROR_REASON_CODE } from '../telemetry/metric-catalogue.js';
 import type { ClientIdentity, GatewayContext } from './context.js';
+import type { LiveMessage } from './message.js';
+import type { RowPlace } from './durable-session.js';
 import { AckKind, PendingAcks, type AckSink } from './pending-acks.js';
-import type { Session } from './session.js';
+import type { ReceivedQos2, Session } from './session.js';
+import { isUsable, loadOf } from './share-dispatch.js';
 import { InboundAliases } from './topic-alias.js';
 import type { Wire } from './wire.js';
 
-/** Asked of a ring beyond the message and the client id: headers of frame and record, padding; and each queue id. */
-const frameBytesMax = 128;
+/** Asked of a ring beyond the message and twice the client id: headers of frame, record and row, padding; each queue id. */
+const frameBytesMax = 256;
 const queueIdBytes = 4;
 
 /** What the inbound half tells its client object. */
@@ -44,7 +48,7 @@ export interface InboundOwner {
 
 /** See the file header. One per connection. */
 export class Inbound implements Publisher, AckSink {
-  readonly context: PublisherContext & ClientIdentity;
+  readonly context: ClientIdentity;
   readonly #gateway: GatewayContext;
   readonly #session: Session;
   readonly #wire: Wire;
@@ -69,23 +73,18 @@ export class Inbound implements Publisher, AckSink {
     wire: Wire,
     owner: InboundOwner,
     version: ProtocolVersion,
-    username: string | undefined,
+    identity: ClientIdentity,
   ) {
     this.#gateway = gateway;
     this.#session = session;
     this.#wire = wire;
     this.#owner = owner;
     this.#version = version;
-    this.context = {
-      clientId: session.clientId,
-      username,
-      peername: wire.peername,
-      protocolVersion: version,
-    };
+    this.context = identity;
     // MQTT 3 knows no Receive Maximum: there, reading pauses when there are no packet ids left.
     this.#receiveMaximum = version === 5 ? gateway.config.receiveMaximum : Number.POSITIVE_INFINITY;
     this.#acks = new PendingAcks(this);
-    this.#frameBytes = frameBytesMax + Buffer.byteLength(session.clientId);
+    this.#frameBytes = frameBytesMax + 2 * Buffer.byteLength(session.clientId);
   }
 
   /** Publishes that wait for their acknowledgement. */
@@ -140,14 +139,14 @@ export class Inbound implements Publisher, AckSink {
       const refusal = refusalOf(topic, topicFrom, topicTo);
       if (refusal >= 0) return this.#refuse(qos, packetId, refusal);
     }
-    const { hooks, router, shards, live, counters, pace } = this.#gateway;
+    const { access, router, shards, live, counters, pace, retained } = this.#gateway;
+    const isRetain = (flags & 1) !== 0;
     if (
-      hooks.mayPublish !== undefined &&
-      !hooks.mayPublish(this.context, topic.toString('utf8', topicFrom, topicTo))
+      access !== undefined &&
+      !access.mayPublishBytes(this.context, topic, topicFrom, topicTo, qos, isRetain)
     ) {
       return this.#refuse(qos, packetId, reasonCode.notAuthorized);
     }
-
     const route = router.lookupBytes(topic, topicFrom, topicTo, this.#route);
     if (route !== this.#route) {
       // A topic has at most one level more than bytes: most need no count, and only a new one is counted.
@@ -157,14 +156,18 @@ export class Inbound implements Publisher, AckSink {
       }
       this.#route = route;
     }
-    const queues = route.queues;
+    // QoS 0 is not for those who are away; what else matches a durable session goes into its queue.
+    let queues = qos === 0 ? route.queues : route.ackedQueues;
+    if (queues !== route.queues && this.#session.noLocalCount > 0) queues = withoutOwn(route, this.#session);
+    const repeated = qos === 2 ? this.#session.received.get(packetId) : undefined;
+    const retainShard = isRetain ? retained.shardIdFor(topic, topicFrom, topicTo) : -1;
+    const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
     if (queues.length > 0) {
       if (pace.publishesLeft <= 0) {
         this.#waits = 'turn';
         this.#resume();
         return false;
       }
-      const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
       for (let i = 0; i < queues.length; i++) {
         const target = queues[i]!;
         if (!shards.hasRoom(target.shardId, bytes + queueIdBytes * target.queueIds.length)) {
@@ -173,6 +176,11 @@ export class Inbound implements Publisher, AckSink {
         }
       }
     }
+    if (retainShard >= 0 && !shards.hasRoom(retainShard, 2 * bytes)) {
+      this.#waitForRing(retainShard);
+      return false;
+    }
+    if (route.shares.length > 0 && qos > 0 && !this.#shardsHaveRoom(2 * bytes)) return false;
 
     // From here on the message is taken; its properties may be brought into stored form in place, because the
     // decoder does not read them again.
@@ -199,36 +207,149 @@ export class Inbound implements Publisher, AckSink {
       expiry,
     );
 
-    const subscribers = route.subscribers;
-    for (let i = 0; i < subscribers.length; i++) {
-      const target = subscribers[i]!;
-      const grant = target.subscriber === this.#session ? target.ownGrant : target.grant;
-      if (grant === undefined) continue; // [MQTT-3.8.3-3]
-      target.subscriber.deliver(
-        live,
-        grant.qos < qos ? grant.qos : qos, // [MQTT-3.8.4-8]
-        grant.retainAsPublished && (flags & 1) !== 0, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-        grant.subscriptionIdentifiers,
-      );
-    }
-
-    let token = NO_TOKEN;
-    if (qos !== 0) {
-      this.#open++;
-      const reason =
-        subscribers.length === 0 && queues.length === 0
-          ? reasonCode.noMatchingSubscribers
-          : reasonCode.success;
-      if (qos === 2) {
-        this.#session.received.set(packetId, { state: 'settling', countedBy: this, repeatedBy: undefined });
+    if (repeated === undefined) {
+      const subscribers = qos === 0 ? route.subscribers : route.directSubscribers;
+      for (let i = 0; i < subscribers.length; i++) {
+        const target = subscribers[i]!;
+        const grant = target.subscriber === this.#session ? target.ownGrant : target.grant;
+        if (grant === undefined) continue; // [MQTT-3.8.3-3]
+        target.subscriber.deliver(
+          live,
+          grant.qos < qos ? grant.qos : qos, // [MQTT-3.8.4-8]
+          grant.retainAsPublished && isRetain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+          grant.subscriptionIdentifiers,
+        );
       }
-      token = this.#acks.add(qos === 1 ? AckKind.puback : AckKind.pubrec, packetId, reason, queues.length);
     }
+    if (qos === 0) {
+      this.#publishUnacknowledged(live, route, queues, isRetain);
+      return true;
+    }
+    this.#publishAcknowledged(live, route, queues, qos, packetId, repeated, isRetain);
+    return true;
+  }
+
+  #publishUnacknowledged(
+    live: LiveMessage,
+    route: Route<Session>,
+    queues: readonly ShardQueues[],
+    isRetain: boolean,
+  ): void {
+    const { shards, pace, retained } = this.#gateway;
+    for (let i = 0; i < route.shares.length; i++) this.#share(live, route, i, 0, NO_TOKEN);
     if (queues.length > 0) pace.publishesLeft--;
     for (let i = 0; i < queues.length; i++) {
       const target = queues[i]!;
       this.#handle ??= shards.openPublisher(this);
-      shards.publish(target.shardId, this.#handle, token, target.queueIds, live);
+      shards.publish(target.shardId, this.#handle, NO_TOKEN, target.queueIds, live);
+    }
+    if (isRetain) retained.publish(live, (this.#handle ??= shards.openPublisher(this)), NO_TOKEN);
+  }
+
+  #publishAcknowledged(
+    live: LiveMessage,
+    route: Route<Session>,
+    queues: readonly ShardQueues[],
+    qos: number,
+    packetId: number,
+    repeated: ReceivedQos2 | undefined,
+    isRetain: boolean,
+  ): void {
+    const { shards, pace, retained, sessions } = this.#gateway;
+    const { shares } = route;
+    const { clientId, received } = this.#session;
+    this.#open++;
+    const isKnown = route.subscribers.length > 0 || shares.length > 0 || queues.length > 0;
+    let entry: ReceivedQos2 | undefined;
+    if (qos === 2) {
+      entry = {
+        state: 'settling',
+        countedBy: this,
+        repeatedBy: undefined,
+        rows: repeated === undefined ? [] : repeated.rows,
+      };
+      received.set(packetId, entry);
+    }
+    // Its rows go with the message into each shard; with no queue at all, one into the session's shard.
+    const rows = entry !== undefined && this.#session.durable !== undefined ? entry.rows : undefined;
+    const shardCount = Math.max(1, queues.length);
+    let settlements = shares.length + (isRetain ? 1 : 0);
+    if (rows === undefined) {
+      settlements += queues.length;
+    } else {
+      for (const { shardId } of queues) if (isMissing(rows, shardId)) settlements += 2;
+      if (queues.length === 0 && rows.length === 0) settlements += 1;
+    }
+    const token = this.#acks.add(
+      qos === 1 ? AckKind.puback : AckKind.pubrec,
+      packetId,
+      isKnown ? reasonCode.success : reasonCode.noMatchingSubscribers,
+      settlements,
+    );
+    if (settlements === 0) return;
+    const handle = (this.#handle ??= shards.openPublisher(this));
+    if (queues.length > 0) pace.publishesLeft--;
+    for (let i = 0; i < queues.length; i++) {
+      const { shardId, queueIds } = queues[i]!;
+      if (rows !== undefined && !isMissing(rows, shardId)) continue;
+      shards.publish(shardId, handle, token, queueIds, live);
+      if (rows !== undefined) this.#mark(rows, shardId, packetId, shardCount, token, true);
+    }
+    for (let i = 0; i < shares.length; i++) {
+      if (repeated !== undefined || !this.#share(live, route, i, qos, token)) this.#acks.settle(token, 1, 0);
+    }
+    if (rows?.length === 0 && queues.length === 0) {
+      this.#mark(rows, sessions.shardOf(clientId), packetId, shardCount, token, false);
+    }
+    if (isRetain && !retained.publish(live, handle, token)) this.#acks.settle(token, 1, 0);
+  }
+
+  /** The row by which a restart knows this packet id; `joins`: committed together with the frame written before it. */
+  #mark(
+    rows: RowPlace[],
+    shardId: number,
+    packetId: number,
+    shardCount: number,
+    token: number,
+    joins: boolean,
+  ): void {
+    const { shards, sessions } = this.#gateway;
+    const rowId = shards.nextRowId();
+    const value = sessions.receivedRow(this.#session.clientId, packetId, shardCount);
+    shards.putRow(shardId, this.#handle!, token, RowStore.received, rowId, value, joins);
+    rows.push({ shardId, rowId });
+  }
+
+  /** Hands the message to one member of a share group; true when `token` will be settled for it. */
+  #share(live: LiveMessage, route: Route<Session>, index: number, qos: number, token: number): boolean {
+    const group = route.shares[index]!;
+    const member = group.pick(this.#session, isUsable, loadOf, route.hash);
+    if (member === undefined) return false;
+    const { subscriber, grant } = member;
+    const durable = qos > 0 && grant.qos > 0 ? subscriber.durable : undefined;
+    if (durable?.target !== undefined) {
+      const { shards } = this.#gateway;
+      this.#handle ??= shards.openPublisher(this);
+      shards.publish(durable.target.shardId, this.#handle, token, durable.queueIds, live);
+      return true;
+    }
+    subscriber.deliver(
+      live,
+      grant.qos < qos ? grant.qos : qos,
+      grant.retainAsPublished && live.isRetain,
+      grant.subscriptionIdentifiers,
+      group,
+    );
+    return false;
+  }
+
+  /** Any shard may hold the queue of the member that will be chosen. */
+  #shardsHaveRoom(bytes: number): boolean {
+    const { shards } = this.#gateway;
+    for (let shardId = 0; shardId < shards.shardCount; shardId++) {
+      if (shards.hasRoom(shardId, bytes)) continue;
+      this.#waitForRing(shardId);
+      return false;
     }
     return true;
   }
@@ -237,13 +358,22 @@ export class Inbound implements Publisher, AckSink {
   pubrel(packetId: number): void {
     const entry = this.#session.received.get(packetId);
     if (entry === undefined) {
-      this.#write(packetType.pubcomp, packetId, reasonCode.packetIdentifierNotFound);
+      // After a resume this may repeat a PUBREL whose PUBCOMP was lost: then it is no fault.
+      const reason = this.#session.isResumed ? reasonCode.success : reasonCode.packetIdentifierNotFound;
+      this.#write(packetType.pubcomp, packetId, reason);
       return;
     }
     if (entry.state === 'settling') throw violation('PUBREL before PUBREC', 'MQTT-4.3.3-7');
     this.#session.received.delete(packetId);
     if (entry.countedBy === this) this.#open--;
-    this.#write(packetType.pubcomp, packetId, reasonCode.success);
+    if (entry.rows.length === 0) {
+      this.#write(packetType.pubcomp, packetId, reasonCode.success);
+      return;
+    }
+    // PUBCOMP frees the id for another message: first the log must have forgotten this one.
+    this.#gateway.sessions.forgetReceived(entry.rows, () => {
+      if (this.#state === 'open') this.#write(packetType.pubcomp, packetId, reasonCode.success);
+    });
   }
 
   onSettled(firstToken: number, count: number, status: PublishStatus): void {
@@ -296,7 +426,7 @@ export class Inbound implements Publisher, AckSink {
   /** A QoS 2 id that is not released yet: not published again; PUBREC repeats once the first one has settled. */
   #repeatedQos2(packetId: number): boolean {
     const entry = this.#session.received.get(packetId);
-    if (entry === undefined) return false;
+    if (entry === undefined || entry.state === 'partial') return false;
     if (entry.countedBy !== this) {
       entry.countedBy = this;
       this.#open++;
@@ -318,6 +448,7 @@ export class Inbound implements Publisher, AckSink {
     entry.repeatedBy = undefined;
     if (failed) {
       received.delete(packetId);
+      this.#gateway.sessions.forgetReceived(entry.rows);
       if (entry.countedBy === this) this.#open--;
     } else {
       entry.state = 'received';
@@ -333,7 +464,12 @@ export class Inbound implements Publisher, AckSink {
     if (qos === 0) return true;
     this.#open++;
     if (qos === 2 && reason < FIRST_ERROR_REASON_CODE) {
-      this.#session.received.set(packetId, { state: 'settling', countedBy: this, repeatedBy: undefined });
+      this.#session.received.set(packetId, {
+        state: 'settling',
+        countedBy: this,
+        repeatedBy: undefined,
+        rows: [],
+      });
     }
     this.#acks.add(qos === 1 ? AckKind.puback : AckKind.pubrec, packetId, reason, 0);
     return true;
@@ -379,6 +515,23 @@ export class Inbound implements Publisher, AckSink {
     assert(this.#state === 'open', 'a closed connection waits for nothing');
     this.#wire.resume();
   }
+}
+
+function isMissing(rows: readonly RowPlace[], shardId: number): boolean {
+  return rows.every((row) => row.shardId !== shardId);
+}
+
+/** The queues of a publish without the publisher's own session queue, unless it wants its own messages [MQTT-3.8.3-3]. */
+function withoutOwn(route: Route<Session>, session: Session): readonly ShardQueues[] {
+  const target = session.durable?.target;
+  const own = route.grantOf(session);
+  if (target === undefined || own === undefined || (own.ownGrant?.qos ?? 0) > 0) return route.ackedQueues;
+  return route.ackedQueues
+    .map(({ shardId, queueIds }) => ({
+      shardId,
+      queueIds: shardId === target.shardId ? queueIds.filter((id) => id !== target.queueId) : queueIds,
+    }))
+    .filter(({ queueIds }) => queueIds.length > 0);
 }
 
 const sysPrefix = Buffer.from('$SYS/');

@@ -16,7 +16,7 @@ import { slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import { BoundedQueue } from './bounded-queue.js';
 import type { Clock } from './context.js';
-import { Awaiting, InFlight } from './in-flight.js';
+import { Awaiting, idOfOffset, InFlight } from './in-flight.js';
 import { remainingExpiry, type LiveMessage } from './message.js';
 import { PublishWriter, type Identifiers, type PublishLimits, type Waiting } from './publish-writer.js';
 import type { Wire } from './wire.js';
@@ -29,6 +29,16 @@ export interface ClientLimits extends PublishLimits {
 interface Held extends Waiting {
   readonly attachment: Attachment;
   readonly tag: number;
+  /** Offset in the session's own queue, which decides its packet id; -1 for other queues. */
+  readonly offset: number;
+}
+
+/** Makes durable that QoS 2 messages of the session's own queue have arrived. Implemented by the durable session. */
+export interface Releases {
+  /** PUBREC has come for the message at `offset`: call `done` when that is safe. */
+  release(offset: number, done: () => void): void;
+  /** PUBCOMP has come. */
+  complete(offset: number): void;
 }
 
 const dropped = {
@@ -58,6 +68,8 @@ export class Outbound {
   #window = 0;
   #sent = 0;
   #heldTurn = false;
+  #releases: Releases | undefined;
+  #onReady: (() => void) | undefined;
   /** Whether live QoS > 0 messages must be kept for another connection. */
   keepsMessages = false;
 
@@ -79,9 +91,31 @@ export class Outbound {
     return this.#sent;
   }
 
+  /** Messages of the session's own queue that were sent and are not answered. */
+  get unansweredOfQueue(): number {
+    const { kinds, offsets } = this.#inFlight;
+    let count = 0;
+    for (let at = 0; at < kinds.length; at++) {
+      if (offsets[at]! >= 0 && (kinds[at] === Awaiting.queueAck || kinds[at] === Awaiting.queueRec)) count++;
+    }
+    return count;
+  }
+
   /** Live messages that wait for the window or the connection. */
   get pendingCount(): number {
     return this.#pending.length;
+  }
+
+  /** The session has a queue of its own: its messages keep their packet ids over connections and restarts. */
+  ownsQueue(releases: Releases): void {
+    this.#releases = releases;
+    this.#inFlight.reserveOffsetIds();
+  }
+
+  /** A message of the session's own queue had its PUBREC before a restart: PUBREL follows on the next connection. */
+  restoreReleased(offset: number): void {
+    const at = this.#inFlight.takeAt(idOfOffset(offset), Awaiting.queueComp);
+    if (at >= 0) this.#inFlight.tags[at] = offset;
   }
 
   /** A connection has taken the session over: what it was sent before goes out again first, with DUP [MQTT-4.4.0-1]. */
@@ -94,7 +128,11 @@ export class Outbound {
     this.#resendNext = 0;
     const inFlight = this.#inFlight;
     for (const at of inFlight.inOrder()) {
-      if (inFlight.kinds[at] === Awaiting.pubcomp) {
+      const kind = inFlight.kinds[at];
+      if (kind === Awaiting.queueRelease) {
+        inFlight.sent[at] = 1;
+        this.#sent++;
+      } else if (kind === Awaiting.pubcomp || kind === Awaiting.queueComp) {
         inFlight.sent[at] = 1;
         this.#sent++;
         writer.acknowledge(packetType.pubrel, inFlight.idOf(at), reasonCode.success);
@@ -117,7 +155,10 @@ export class Outbound {
     for (const at of inFlight.inOrder()) {
       const kind = inFlight.kinds[at];
       const isKept =
-        kind === Awaiting.pubcomp || (kind !== Awaiting.queueAck && inFlight.messages[at] !== undefined);
+        kind === Awaiting.pubcomp ||
+        kind === Awaiting.queueComp ||
+        kind === Awaiting.queueRelease ||
+        inFlight.messages[at] !== undefined;
       if (!isKept) inFlight.free(at);
     }
   }
@@ -132,13 +173,20 @@ export class Outbound {
   /**
    * Sends a live message with `qos` and `retain` as the subscription wants them, or lets it wait, or drops and
    * counts it: QoS 0 when there is no connection or its outbox is full, anything too large for the client.
+   * `group`: the share group whose member this is; see `takeUnanswered`.
    */
-  deliverLive(message: LiveMessage, qos: number, retain: boolean, identifiers: Identifiers): void {
+  deliverLive(
+    message: LiveMessage,
+    qos: number,
+    retain: boolean,
+    identifiers: Identifiers,
+    group?: object,
+  ): void {
     const flags = (qos << 1) | (retain ? 1 : 0);
     const writer = this.#writer;
     if (writer === undefined) {
       // QoS 0 is for those who are there.
-      if (qos > 0) this.#wait(message, flags, identifiers);
+      if (qos > 0) this.#wait(message, flags, identifiers, group);
       return;
     }
     const bytes =
@@ -168,13 +216,14 @@ export class Outbound {
       }
     } else {
       if (!hasRoom || this.#sent >= this.#window || this.#isWaiting()) {
-        this.#wait(message, flags, identifiers);
+        this.#wait(message, flags, identifiers, group);
         if (!hasRoom) writer.notifyWhenDrained();
         return;
       }
-      const kept = this.keepsMessages
-        ? { message: message.keep(this.#clock.nowMs()), flags, identifiers }
-        : undefined;
+      const kept =
+        this.keepsMessages || group !== undefined
+          ? { message: message.keep(this.#clock.nowMs()), flags, identifiers, group }
+          : undefined;
       packetId = this.#take(qos === 1 ? Awaiting.puback : Awaiting.pubrec, kept);
     }
     writer.publish(
@@ -220,7 +269,7 @@ export class Outbound {
     const flags = (qos << 1) | (retain ? 1 : 0);
     const mayGo = qos === 0 ? writer.hasRoom(bytes) : this.#sent < this.#window;
     if (!mayGo || this.#held.length > 0) {
-      this.#hold(attachment, tag, delivery, flags, identifiers, bytes);
+      this.#hold(attachment, tag, delivery, flags, identifiers, bytes, -1);
       if (qos === 0) writer.notifyWhenDrained();
       return;
     }
@@ -242,6 +291,99 @@ export class Outbound {
     if (qos === 0) attachment.ack(tag);
   }
 
+  /**
+   * The same from the session's own queue, with any QoS. `isRepeated`: it may have been sent before, on this or an
+   * earlier connection [MQTT-3.3.1-1]. What is too large for the client counts as delivered [MQTT-3.1.2-25].
+   */
+  deliverFromSessionQueue(
+    attachment: Attachment,
+    tag: number,
+    delivery: Delivery,
+    qos: number,
+    retain: boolean,
+    identifiers: Identifiers,
+    isRepeated: boolean,
+  ): void {
+    const writer = this.#writer;
+    if (writer === undefined) {
+      attachment.release(tag);
+      return;
+    }
+    const topicBytes = delivery.topicEnd - delivery.topicStart;
+    const payloadBytes = delivery.payloadEnd - delivery.payloadStart;
+    const bytes = topicBytes + payloadBytes + (delivery.propertiesEnd - delivery.propertiesStart);
+    if (
+      writer.isTooLarge(bytes, qos, topicBytes, payloadBytes, delivery.messageExpiryInterval > 0, identifiers)
+    ) {
+      this.#counters.add(dropped.packetTooLarge, 1);
+      attachment.ack(tag);
+      return;
+    }
+    const flags = (qos << 1) | (retain ? 1 : 0) | (isRepeated && qos > 0 ? dupFlag : 0);
+    const mayGo = this.#held.length === 0 && (qos === 0 ? writer.hasRoom(bytes) : this.#sent < this.#window);
+    const packetId = mayGo && qos > 0 ? this.#takeForOffset(attachment, tag, qos, delivery.offset) : 0;
+    if (!mayGo || packetId < 0) {
+      this.#hold(attachment, tag, delivery, flags, identifiers, bytes, delivery.offset);
+      if (qos === 0) writer.notifyWhenDrained();
+      return;
+    }
+    writer.publish(
+      flags,
+      packetId,
+      delivery.buffer,
+      delivery.topicStart,
+      delivery.topicEnd,
+      delivery.buffer,
+      delivery.propertiesStart,
+      delivery.propertiesEnd,
+      delivery.payloadStart,
+      delivery.payloadEnd,
+      delivery.messageExpiryInterval === 0 ? -1 : delivery.messageExpiryInterval,
+      identifiers,
+    );
+    if (qos === 0) attachment.ack(tag);
+  }
+
+  /** True when a message of `bytes` would leave at once; else `onReady` tells when to ask again. */
+  canTake(bytes: number, qos: number): boolean {
+    const writer = this.#writer;
+    if (writer === undefined) return false;
+    if (!writer.hasRoom(bytes)) {
+      writer.notifyWhenDrained();
+      return false;
+    }
+    return qos === 0 || (this.#sent < this.#window && !this.#isWaiting());
+  }
+
+  /** Calls `listener` whenever `canTake` may have become true, until it is taken back with undefined. */
+  onReady(listener: (() => void) | undefined): void {
+    this.#onReady = listener;
+  }
+
+  /**
+   * Takes out what this client has not answered of the share group `group`, oldest first: QoS 1 messages that were sent,
+   * and all that wait; `waitingOnly` leaves alone what was sent. QoS 2 messages that were sent stay with this client
+   * [MQTT-4.8.2-5].
+   */
+  takeUnanswered(group: object, waitingOnly: boolean): Waiting[] {
+    const taken: Waiting[] = [];
+    const inFlight = this.#inFlight;
+    for (const at of waitingOnly ? [] : inFlight.inOrder()) {
+      const kept = inFlight.messages[at];
+      if (kept?.group !== group || inFlight.kinds[at] !== Awaiting.puback) continue;
+      taken.push(kept);
+      // On a living connection the id stays in use until its PUBACK comes.
+      if (this.#writer === undefined) inFlight.free(at);
+      else inFlight.messages[at] = undefined;
+    }
+    this.#pending.filter((waiting) => {
+      if (waiting.group !== group) return true;
+      taken.push(waiting);
+      return false;
+    });
+    return taken;
+  }
+
   /** Forgets what is held back for an attachment that has been detached. Packet ids in use stay until the client answers. */
   forget(attachment: Attachment): void {
     if (this.#held.length > 0) this.#held.filter((held) => held.attachment !== attachment);
@@ -253,11 +395,13 @@ export class Outbound {
     if (at < 0) return;
     const kind = this.#inFlight.kinds[at];
     if (kind === Awaiting.queueAck) {
+      // Nobody else could take what waits for this session: a refusal ends it.
+      const isOwn = this.#inFlight.offsets[at]! >= 0;
       const attachment = this.#inFlight.owners[at]!;
       const tag = this.#inFlight.tags[at]!;
       this.#free(at);
       // 0x10 is a refusal too (REF 3.5).
-      if (reason >= 0x80 || reason === reasonCode.noMatchingSubscribers) {
+      if (!isOwn && (reason >= 0x80 || reason === reasonCode.noMatchingSubscribers)) {
         attachment.reject(tag, reason);
       } else {
         attachment.ack(tag);
@@ -279,12 +423,24 @@ export class Outbound {
       return;
     }
     const kind = this.#inFlight.kinds[at];
-    if (kind !== Awaiting.pubrec && kind !== Awaiting.pubcomp) {
+    if (kind === Awaiting.puback || kind === Awaiting.queueAck) {
       throw violation('PUBREC for a QoS 1 message', 'MQTT-4.3.2-3');
     }
+    // On its way to the store: PUBREL follows by itself.
+    if (kind === Awaiting.queueRelease) return;
     if (reason >= 0x80) {
+      if (kind === Awaiting.queueRec) this.#inFlight.owners[at]!.ack(this.#inFlight.tags[at]!);
+      if (kind === Awaiting.queueComp) this.#releases?.complete(this.#inFlight.tags[at]!);
       this.#free(at);
       this.pump();
+      return;
+    }
+    if (kind === Awaiting.queueRec) {
+      this.#release(at, packetId);
+      return;
+    }
+    if (kind === Awaiting.queueComp) {
+      this.#writer?.acknowledge(packetType.pubrel, packetId, reasonCode.success);
       return;
     }
     this.#inFlight.kinds[at] = Awaiting.pubcomp;
@@ -297,7 +453,10 @@ export class Outbound {
   onPubcomp(packetId: number): void {
     const at = this.#inFlight.find(packetId);
     if (at < 0) return;
-    if (this.#inFlight.kinds[at] !== Awaiting.pubcomp) {
+    const kind = this.#inFlight.kinds[at];
+    if (kind === Awaiting.queueComp) {
+      this.#releases?.complete(this.#inFlight.tags[at]!);
+    } else if (kind !== Awaiting.pubcomp) {
       throw violation('PUBCOMP before PUBREL', 'MQTT-4.3.3-7');
     }
     this.#free(at);
@@ -324,9 +483,12 @@ export class Outbound {
         return;
       }
       this.#heldTurn = !takesHeld;
-      if (takesHeld) this.#sendHeld(writer, this.#held.shift()!);
-      else this.#sendPending(writer, this.#pending.shift()!);
+      if (takesHeld) {
+        if (!this.#sendHeld(writer, this.#held.peek()!)) return;
+        this.#held.shift();
+      } else this.#sendPending(writer, this.#pending.shift()!);
     }
+    this.#onReady?.();
   }
 
   #isWaiting(): boolean {
@@ -367,16 +529,43 @@ export class Outbound {
     writer.publishStored(waiting, waiting.flags, packetId, left);
   }
 
-  #sendHeld(writer: PublishWriter, held: Held): void {
+  /** False when the packet id of its offset is still in use. */
+  #sendHeld(writer: PublishWriter, held: Held): boolean {
     const qos = (held.flags >> 1) & 3;
-    const packetId = qos === 0 ? 0 : this.#takeForQueue(held.attachment, held.tag);
+    let packetId = 0;
+    if (qos > 0) {
+      packetId =
+        held.offset < 0
+          ? this.#takeForQueue(held.attachment, held.tag)
+          : this.#takeForOffset(held.attachment, held.tag, qos, held.offset);
+      if (packetId < 0) return false;
+    }
     // The queue enforces expiry; what it has handed out is delivered with at least one second left.
     const left = remainingExpiry(held.message.expiresAtMs, this.#clock.nowMs());
     writer.publishStored(held, held.flags, packetId, left === 0 ? 1 : left);
     if (qos === 0) held.attachment.ack(held.tag);
+    return true;
   }
 
-  #wait(message: LiveMessage, flags: number, identifiers: Identifiers): void {
+  /** PUBREC has come: PUBREL may leave only when a restart would know of it, or the message would be sent again. */
+  #release(at: number, packetId: number): void {
+    const inFlight = this.#inFlight;
+    const attachment = inFlight.owners[at]!;
+    const tag = inFlight.tags[at]!;
+    const offset = inFlight.offsets[at]!;
+    inFlight.kinds[at] = Awaiting.queueRelease;
+    inFlight.owners[at] = undefined;
+    inFlight.tags[at] = offset;
+    this.#releases?.release(offset, () => {
+      attachment.ack(tag);
+      const found = inFlight.find(packetId);
+      if (found < 0 || inFlight.kinds[found] !== Awaiting.queueRelease) return;
+      inFlight.kinds[found] = Awaiting.queueComp;
+      this.#writer?.acknowledge(packetType.pubrel, packetId, reasonCode.success);
+    });
+  }
+
+  #wait(message: LiveMessage, flags: number, identifiers: Identifiers, group: object | undefined): void {
     const stored = message.keep(this.#clock.nowMs());
     const bytes = stored.bytes.length;
     while (!this.#pending.hasRoom(bytes)) {
@@ -384,7 +573,7 @@ export class Outbound {
       this.#counters.add(dropped.sessionQueueFull, 1);
       if (this.#pending.shift() === undefined) return;
     }
-    this.#pending.push({ message: stored, flags, identifiers }, bytes);
+    this.#pending.push({ message: stored, flags, identifiers, group }, bytes);
   }
 
   #hold(
@@ -394,6 +583,7 @@ export class Outbound {
     flags: number,
     identifiers: Identifiers,
     bytes: number,
+    offset: number,
   ): void {
     if (!this.#held.hasRoom(bytes)) {
       attachment.reject(tag, reasonCode.quotaExceeded);
@@ -410,7 +600,7 @@ export class Outbound {
         ? Number.POSITIVE_INFINITY
         : this.#clock.nowMs() + delivery.messageExpiryInterval * 1000;
     const message = { bytes: copy, topicEnd, propertiesEnd, expiresAtMs };
-    this.#held.push({ attachment, tag, message, flags, identifiers }, bytes);
+    this.#held.push({ attachment, tag, message, flags, identifiers, group: undefined, offset }, bytes);
   }
 
   #take(kind: number, kept: Waiting | undefined): number {
@@ -428,6 +618,20 @@ export class Outbound {
     this.#inFlight.sent[at] = 1;
     this.#sent++;
     return this.#inFlight.idOf(at);
+  }
+
+  /** Packet id of a message of the session's own queue, or -1 while an older message uses it. */
+  #takeForOffset(attachment: Attachment, tag: number, qos: number, offset: number): number {
+    const inFlight = this.#inFlight;
+    const packetId = idOfOffset(offset);
+    const at = inFlight.takeAt(packetId, qos === 1 ? Awaiting.queueAck : Awaiting.queueRec);
+    if (at < 0) return -1;
+    inFlight.owners[at] = attachment;
+    inFlight.tags[at] = tag;
+    inFlight.offsets[at] = offset;
+    inFlight.sent[at] = 1;
+    this.#sent++;
+    return packetId;
   }
 
   #free(at: number): void {

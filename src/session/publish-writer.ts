@@ -36,6 +36,8 @@ export interface Waiting {
   /** QoS and retain bits of the PUBLISH header. */
   readonly flags: number;
   readonly identifiers: Identifiers;
+  /** The share group that the client takes it for. */
+  readonly group?: object | undefined;
 }
 
 /** More than header, packet id, lengths, alias and expiry take: a message this far below the maximum needs no exact count. */

@@ -45,6 +45,10 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
     this.#apply(options);
   }
 
+  get options(): SubscriptionOptions {
+    return this.#options;
+  }
+
   get state(): 'idle' | 'waiting' | 'attached' {
     return this.#state;
   }

@@ -59,10 +59,24 @@ export class SessionRegistry {
     return { session, sessionPresent: false };
   }
 
+  /** A session that was found in the log at the start; its client id must be free. */
+  restore(clientId: string, context: GatewayContext): Session {
+    const session = new Session(clientId, context);
+    session.isResumed = true;
+    this.#sessions.set(clientId, session);
+    context.counters.add(slot.sessions, 1);
+    return session;
+  }
+
   /** Books the end of a session that has just lost its connection. */
   expireLater(session: Session, nowMs: number): void {
-    if (session.expiryIntervalS === Number.POSITIVE_INFINITY) return;
-    const second = Math.ceil(nowMs / 1000) + session.expiryIntervalS;
+    this.expireAfter(session, nowMs, session.expiryIntervalS);
+  }
+
+  /** Books the end of a session without connection, `seconds` from now; Infinity = never. */
+  expireAfter(session: Session, nowMs: number, seconds: number): void {
+    if (seconds === Number.POSITIVE_INFINITY) return;
+    const second = Math.ceil(nowMs / 1000) + seconds;
     const bucket = this.#calendar.get(second) ?? new Set<Session>();
     bucket.add(session);
     this.#calendar.set(second, bucket);

@@ -4,34 +4,49 @@
  * Always true: a session has at most one client (connection) at a time; it is in the registry from creation to
  * `end`, and in the router with every live subscription; its queue subscriptions are attached only while a
  * client is connected (REF 1.7). QoS 2 ids that were received stay until PUBREL [MQTT-4.3.3-10], whatever
- * connection they came on. Gives up: durability; sessions live in memory.
+ * connection they came on. A session with an expiry has a durable half (`durable`), which survives the process.
  */
 import type { IConnectPacket } from 'mqtt-packet';
 
+import { isShare, parseShare } from '../mqtt/topic.js';
+import { parseQueueSubscription, isQueueSubscription } from '../router/queue-subscription.js';
+import { hashTopic } from '../router/route-cache.js';
 import type { SubscriptionOptions } from '../router/route.js';
 import { slot } from '../telemetry/counter-layout.js';
-import type { GatewayContext } from './context.js';
+import type { ClientIdentity, GatewayContext } from './context.js';
 import type { Inbound } from './inbound.js';
+import { DurableSession, type RowPlace } from './durable-session.js';
 import type { LiveMessage } from './message.js';
 import { Outbound, type ClientLimits } from './outbound.js';
 import type { Identifiers } from './publish-writer.js';
-import type { QueueSubscriptionState } from './queue-subscription-state.js';
+import { QueueSubscriptionState } from './queue-subscription-state.js';
 import type { Wire } from './wire.js';
 
 /** A QoS 2 message that the client has sent and not released. */
 export interface ReceivedQos2 {
-  state: 'settling' | 'received';
+  /** `partial`: a restart came between the shards that were to store it; the client sends it again. */
+  state: 'settling' | 'received' | 'partial';
   /** Connection whose Receive Maximum it counts against. */
   countedBy: Inbound | undefined;
   /** A later connection that repeated it while it was settling and waits for the PUBREC. */
   repeatedBy: Inbound | undefined;
+  /** Rows that make it known after a restart; empty for a session that ends with its connection. */
+  rows: RowPlace[];
 }
 
-/** The will of a connection, kept for the step that publishes it. */
+/** A shared subscription. */
+export interface SharedSubscription {
+  readonly shareName: string;
+  readonly topicFilter: string;
+  readonly options: SubscriptionOptions;
+}
+
+/** The will of a connection as CONNECT brought it. */
 export type Will = NonNullable<IConnectPacket['will']>;
 
 /** What the registry and the session need of the connection's protocol object. */
 export interface SessionClient {
+  readonly identity: ClientIdentity | undefined;
   /** Another connection has taken the client id: DISCONNECT 0x8E, close. */
   takenOver(): void;
 }
@@ -42,13 +57,20 @@ export class Session {
   readonly outbound: Outbound;
   readonly liveSubscriptions = new Map<string, SubscriptionOptions>();
   readonly queueSubscriptions = new Map<string, QueueSubscriptionState>();
+  /** By the literal text `$share/<name>/<filter>`. */
+  readonly sharedSubscriptions = new Map<string, SharedSubscription>();
   readonly received = new Map<number, ReceivedQos2>();
+  /** It has outlived a connection. */
+  isResumed = false;
+  /** Ordinary subscriptions with No Local. */
+  noLocalCount = 0;
   /** Seconds after the connection; Infinity = never ends. */
   expiryIntervalS = 0;
-  will: Will | undefined;
   readonly #context: GatewayContext;
   #state: 'connected' | 'away' | 'ended' = 'away';
   #client: SessionClient | undefined;
+  #durable: DurableSession | undefined;
+  #clientIdHash = -1;
 
   constructor(clientId: string, context: GatewayContext) {
     this.clientId = clientId;
@@ -64,12 +86,58 @@ export class Session {
     return this.#client;
   }
 
+  /** 32 bits of the client id, for strategies that choose by it. */
+  get clientIdHash(): number {
+    if (this.#clientIdHash < 0) {
+      const id = Buffer.from(this.clientId);
+      this.#clientIdHash = hashTopic(id, 0, id.length) >>> 0;
+    }
+    return this.#clientIdHash;
+  }
+
+  /** The half that survives the process; only sessions with an expiry have one. */
+  get durable(): DurableSession | undefined {
+    return this.#durable;
+  }
+
+  /** The expiry is above 0: from now on the session is kept in the log. */
+  makeDurable(): DurableSession {
+    this.#durable ??= new DurableSession(this, this.#context.sessions);
+    return this.#durable;
+  }
+
+  /** True when messages may have to wait for this session. */
+  get hasSubscriptions(): boolean {
+    return this.liveSubscriptions.size + this.sharedSubscriptions.size > 0;
+  }
+
+  /** Subscriptions of every kind. */
+  get subscriptionCount(): number {
+    return this.liveSubscriptions.size + this.sharedSubscriptions.size + this.queueSubscriptions.size;
+  }
+
+  holdsSubscription(topicFilter: string): boolean {
+    return (
+      this.liveSubscriptions.has(topicFilter) ||
+      this.sharedSubscriptions.has(topicFilter) ||
+      this.queueSubscriptions.has(topicFilter)
+    );
+  }
+
+  /** Every subscription by its literal text. */
+  *allSubscriptions(): IterableIterator<[string, SubscriptionOptions]> {
+    yield* this.liveSubscriptions;
+    for (const [text, { options }] of this.sharedSubscriptions) yield [text, options];
+    for (const [text, { options }] of this.queueSubscriptions) yield [text, options];
+  }
+
   /** A connection takes over. Call after CONNACK is written: unanswered messages and queue deliveries follow it. */
   connect(client: SessionClient, wire: Wire, limits: ClientLimits): void {
     this.#client = client;
     this.#state = 'connected';
     this.outbound.keepsMessages = this.expiryIntervalS > 0;
     this.outbound.connected(wire, limits);
+    this.#durable?.connected();
     for (const subscription of this.queueSubscriptions.values()) subscription.connected();
   }
 
@@ -78,30 +146,97 @@ export class Session {
     if (this.#client !== client) return;
     this.#client = undefined;
     for (const subscription of this.queueSubscriptions.values()) subscription.disconnected();
+    this.#durable?.disconnected();
     this.outbound.disconnected();
     if (this.#state === 'ended') return;
     this.#state = 'away';
-    if (this.expiryIntervalS === 0) this.end();
-    else this.#context.registry.expireLater(this, this.#context.clock.nowMs());
+    this.isResumed = true;
+    if (this.expiryIntervalS === 0) {
+      this.end();
+      return;
+    }
+    this.#context.registry.expireLater(this, this.#context.clock.nowMs());
+    this.#durable?.save();
   }
 
-  /** A message for this session's live subscriptions: called by the publisher's connection for every match. */
-  deliver(message: LiveMessage, qos: number, retain: boolean, identifiers: Identifiers): void {
-    this.outbound.deliverLive(message, qos, retain, identifiers);
+  /**
+   * A message for this session's live subscriptions: called by the publisher's connection for every match. `group` is
+   * the share group that chose this session.
+   */
+  deliver(
+    message: LiveMessage,
+    qos: number,
+    retain: boolean,
+    identifiers: Identifiers,
+    group?: object,
+  ): void {
+    this.outbound.deliverLive(message, qos, retain, identifiers, group);
   }
 
   /** Adds or replaces an ordinary subscription. */
   subscribe(topicFilter: string, options: SubscriptionOptions): void {
     if (!this.liveSubscriptions.has(topicFilter)) this.#context.counters.add(slot.subscriptions, 1);
+    const before = this.liveSubscriptions.get(topicFilter);
+    this.noLocalCount += Number(options.noLocal) - Number(before?.noLocal ?? false);
     this.liveSubscriptions.set(topicFilter, options);
     this.#context.router.subscribe(topicFilter, this, options);
   }
 
+  /** Joins the share group of `topicFilter`, the literal text, or replaces the options there. */
+  subscribeShared(topicFilter: string, options: SubscriptionOptions): void {
+    const share = parseShare(topicFilter);
+    if (share === undefined) return;
+    const { shareName, topicFilter: filter } = share;
+    if (!this.sharedSubscriptions.has(topicFilter)) this.#context.counters.add(slot.subscriptions, 1);
+    this.sharedSubscriptions.set(topicFilter, { shareName, topicFilter: filter, options });
+    this.#context.router.subscribeShared(shareName, filter, this, options);
+  }
+
+  /** A subscription that was found in the log at the start. */
+  restoreSubscription(topicFilter: string, options: SubscriptionOptions): void {
+    if (isShare(topicFilter)) {
+      this.subscribeShared(topicFilter, options);
+      return;
+    }
+    const subscription = isQueueSubscription(topicFilter) ? parseQueueSubscription(topicFilter) : undefined;
+    if (subscription === undefined) {
+      this.subscribe(topicFilter, options);
+      return;
+    }
+    const state = new QueueSubscriptionState(subscription, options, this, this.#context);
+    this.queueSubscriptions.set(topicFilter, state);
+    this.#context.counters.add(slot.queueSubscriptions, 1);
+  }
+
+  /** A QoS 2 packet id of the client that was found in the log at the start; `shards` rows make it complete. */
+  restoreReceived(packetId: number, shards: number, row: RowPlace): void {
+    const entry = this.received.get(packetId) ?? {
+      state: 'partial',
+      countedBy: undefined,
+      repeatedBy: undefined,
+      rows: [],
+    };
+    entry.rows.push(row);
+    if (entry.rows.length >= shards) entry.state = 'received';
+    this.received.set(packetId, entry);
+  }
+
   /** False when there is no such subscription. */
   unsubscribe(topicFilter: string): boolean {
-    if (this.liveSubscriptions.delete(topicFilter)) {
+    const live = this.liveSubscriptions.get(topicFilter);
+    if (live !== undefined) {
+      this.liveSubscriptions.delete(topicFilter);
+      if (live.noLocal) this.noLocalCount--;
       this.#context.router.unsubscribe(topicFilter, this);
+      this.#context.retained.unsubscribed(this, topicFilter);
       this.#context.counters.add(slot.subscriptions, -1);
+      return true;
+    }
+    const shared = this.sharedSubscriptions.get(topicFilter);
+    if (shared !== undefined) {
+      this.sharedSubscriptions.delete(topicFilter);
+      this.#context.counters.add(slot.subscriptions, -1);
+      this.#context.shares.leave(this, shared.shareName, shared.topicFilter);
       return true;
     }
     const queueSubscription = this.queueSubscriptions.get(topicFilter);
@@ -118,8 +253,13 @@ export class Session {
     this.#state = 'ended';
     for (const topicFilter of this.liveSubscriptions.keys()) this.unsubscribe(topicFilter);
     for (const topicFilter of this.queueSubscriptions.keys()) this.unsubscribe(topicFilter);
+    for (const topicFilter of this.sharedSubscriptions.keys()) this.unsubscribe(topicFilter);
+    for (const { rows } of this.received.values()) this.#context.sessions.forgetReceived(rows);
     this.received.clear();
+    this.#durable?.end();
     this.outbound.end();
+    this.#context.retained.sessionEnded(this);
+    this.#context.wills.sessionEnded(this.clientId);
     if (this.#context.registry.remove(this)) this.#context.counters.add(slot.sessions, -1);
   }
 }

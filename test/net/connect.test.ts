@@ -1,3 +1,4 @@
+import type { AuthStep, Authenticator } from '../../src/auth/authenticator.js';
 import { connectAsync } from 'mqtt';
 import { describe, expect, test } from 'vitest';
 
@@ -15,6 +16,11 @@ const connect5 = {
 } as const;
 const connect4 = { ...connect5, protocolVersion: 4 } as const;
 
+/** Says the same to everybody. */
+function answering(step: AuthStep | Promise<AuthStep>): Authenticator {
+  return { authenticate: () => step, exchange: () => undefined, close: () => undefined };
+}
+
 describe('CONNECT and CONNACK', () => {
   test('CONNACK is the first packet and grants the configured limits [MQTT-3.2.0-1]', async () => {
     const target = await startGateway({
@@ -29,7 +35,6 @@ describe('CONNECT and CONNACK', () => {
       receiveMaximum: 20,
       maximumPacketSize: 1024 * 1024,
       topicAliasMaximum: 7,
-      sharedSubscriptionAvailable: false,
     });
   });
 
@@ -123,15 +128,15 @@ describe('CONNECT and CONNACK', () => {
   });
 
   test('a refusing authenticator decides the CONNACK; what follows CONNECT is not looked at [MQTT-3.1.4-6]', async () => {
-    let decide: (code: number) => void = () => undefined;
-    const verdict = new Promise<number>((resolve) => {
+    let decide: (step: AuthStep) => void = () => undefined;
+    const verdict = new Promise<AuthStep>((resolve) => {
       decide = resolve;
     });
-    const target = await startGateway({ hooks: { authenticate: () => verdict } });
+    const target = await startGateway({ hooks: { authenticator: answering(verdict) } });
     const client = await open(target);
     client.send({ ...connect5, clientId: 'a' });
     client.send(publishPacket('t', 'x'));
-    decide(0x86);
+    decide({ kind: 'refused', reasonCode: 0x86 });
     expect((await client.expect('connack')).reasonCode).toBe(0x86);
     await client.expectClosed();
     expect(client.inbox).toEqual([]);
@@ -139,15 +144,15 @@ describe('CONNECT and CONNACK', () => {
   });
 
   test('packets sent right behind CONNECT wait for the authenticator and are processed then [MQTT-3.1.4-5]', async () => {
-    let decide: (code: number) => void = () => undefined;
-    const verdict = new Promise<number>((resolve) => {
+    let decide: (step: AuthStep) => void = () => undefined;
+    const verdict = new Promise<AuthStep>((resolve) => {
       decide = resolve;
     });
-    const target = await startGateway({ hooks: { authenticate: () => verdict } });
+    const target = await startGateway({ hooks: { authenticator: answering(verdict) } });
     const client = await open(target);
     client.send({ ...connect5, clientId: 'a' });
     client.send(publishPacket('t', 'x'));
-    decide(0);
+    decide({ kind: 'success', identity: { username: undefined } });
     expect((await client.expect('connack')).reasonCode).toBe(0);
     await client.expect('puback');
   });

@@ -1,3 +1,4 @@
+import { accessWithout } from './access.js';
 import type { IPublishPacket } from 'mqtt-packet';
 import { describe, expect, test } from 'vitest';
 
@@ -243,7 +244,7 @@ describe('PUBLISH from client to client', () => {
   });
 
   test('a publish that the permission hook denies is answered with 0x87 and goes nowhere [broker]', async () => {
-    const target = await startGateway({ hooks: { mayPublish: (_, topicName) => topicName !== 'secret' } });
+    const target = await startGateway({ hooks: { access: accessWithout('secret') } });
     const client = await connect(target, 'a');
     await subscribed(client, '#');
     expect(await publish(client, 'secret', 'x')).toBe(0x87);

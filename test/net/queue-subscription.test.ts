@@ -235,7 +235,7 @@ describe('queue subscriptions', () => {
     ]) {
       expect([topic, await consume(client, topic)]).toEqual([topic, 0x8f]);
     }
-    expect(await consume(client, '$share/g/$q/t')).toBe(0x9e);
+    expect(await consume(client, '$share/g/$q/t')).toBe(0x8f);
   });
 
   test('requireMqtt5 refuses older clients and takes MQTT 5 [queue-31]', async () => {

@@ -1,0 +1,105 @@
+/**
+ * Builds what the sessions of one gateway share, and takes up what the last run has left in the log. Main thread.
+ *
+ * Always true: nothing is read or written before `load`; `load` comes before the first client and after the shards are
+ * up; `tick` is called about twice a second; after `close` nothing is written.
+ */
+import type { Config } from '../config/config.js';
+import type { QueueDefinition } from '../queue/definition.js';
+import type { QueueCatalogue } from '../router/queue-catalogue.js';
+import type { Router } from '../router/router.js';
+import type { Shards } from '../shard/link.js';
+import type { Counters } from '../telemetry/counter.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { Clock, GatewayContext, GatewayHooks, Pace } from './context.js';
+import { LocalPublisher } from './local-publisher.js';
+import { LiveMessage } from './message.js';
+import { QueueWaiters } from './queue-waiters.js';
+import { SessionRegistry } from './registry.js';
+import { RetainedStore } from './retained-store.js';
+import type { Session } from './session.js';
+import { SessionStore } from './session-store.js';
+import { ShareDispatch } from './share-dispatch.js';
+import { WillService } from './will-service.js';
+
+/** What comes from outside. */
+export interface ContextOptions {
+  readonly config: Config;
+  readonly shards: Shards;
+  readonly catalogue: QueueCatalogue;
+  readonly router: Router<Session>;
+  readonly counters: Counters;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly hooks: GatewayHooks;
+  readonly pace: Pace;
+}
+
+/** See the file header. */
+export function buildContext(options: ContextOptions): GatewayContext {
+  const { config, shards, router, counters, logger, clock, hooks } = options;
+  const retained = new RetainedStore({ shards, config, counters, clock, logger });
+  const registry = new SessionRegistry();
+  const publisher = new LocalPublisher({ router, shards, counters, registry, retained });
+  const context = {
+    ...options,
+    access: hooks.access,
+    retained,
+    publisher,
+    registry,
+    waiters: new QueueWaiters(options.catalogue),
+    live: new LiveMessage(),
+  } as Omit<GatewayContext, 'sessions' | 'wills' | 'shares'> & {
+    -readonly [K in 'sessions' | 'wills' | 'shares']: GatewayContext[K];
+  };
+  context.sessions = new SessionStore(context);
+  context.shares = new ShareDispatch(context);
+  context.wills = new WillService({
+    publisher,
+    shards,
+    rows: context.sessions.rows,
+    clock,
+    config,
+    counters,
+    logger,
+    mayPublish: (will) => mayPublishWill(context, will),
+  });
+  return context;
+}
+
+/** Sessions, wills and retained messages of the last run. `queues`: the queues of sessions that the shards have. */
+export async function loadContext(
+  context: GatewayContext,
+  queues: readonly QueueDefinition[],
+): Promise<void> {
+  await context.retained.load();
+  await context.sessions.load(queues);
+  await context.wills.load();
+}
+
+/** Everything that waits for its time. */
+export function tickContext(context: GatewayContext, nowMs: number): void {
+  context.registry.tick(nowMs);
+  context.wills.tick(nowMs);
+  context.publisher.tick(nowMs);
+  context.retained.tick(nowMs);
+}
+
+/** No client is there any more. */
+export function closeContext(context: GatewayContext): void {
+  context.waiters.close();
+  context.publisher.close();
+  context.sessions.close();
+  context.retained.close();
+}
+
+// The rights of a client that is gone are those it had when it connected.
+function mayPublishWill(
+  { registry, access }: GatewayContext,
+  will: Parameters<NonNullable<ConstructorParameters<typeof WillService>[0]['mayPublish']>>[0],
+): boolean {
+  if (access === undefined) return true;
+  const identity = registry.get(will.clientId)?.client?.identity;
+  const subject = { clientId: will.clientId, username: will.username, peername: will.peername };
+  return access.mayPublish(identity ?? subject, will.topic, will.qos, will.retain);
+}

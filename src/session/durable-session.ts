@@ -1,0 +1,289 @@
+/**
+ * The durable half of a session that outlives its connection: its queue, its rows, its QoS 2 state. Main thread.
+ *
+ *   QoS 1 and 2 for its subscriptions ═▶ queue of its own in a shard ═▶ onDelivery ─▶ Outbound
+ *   subscriptions, expiry             ═▶ state row          PUBREC of a delivery ═▶ released row, then PUBREL
+ *
+ * Always true: the queue is there before the SUBACK that needs it; a message is acknowledged to its publisher when it is
+ * in that queue, and leaves it when the client has answered; PUBREL leaves only when a restart would not send the PUBLISH
+ * again [MQTT-4.3.3-6]. Packet ids follow from the offsets in the queue, so they are the same after a restart.
+ * Gives up: QoS 0 for a client that is away, which the specification allows.
+ */
+import type { QueueDefinition } from '../queue/definition.js';
+import type { QueueTarget } from '../router/route.js';
+import { MessageFlag, RowStore, type Attachment, type Consumer, type Delivery } from '../shard/link.js';
+import { slotOf } from '../telemetry/counter-layout.js';
+import { encodeReleased, encodeState, type StoredSubscription } from './session-record.js';
+import type { Session } from './session.js';
+import type { SessionStore } from './session-store.js';
+import type { RowDone } from './row-writer.js';
+
+const droppedUnsubscribed = slotOf('messagesDropped', 'unsubscribed');
+
+/** Where a row of this session lies. */
+export interface RowPlace {
+  readonly shardId: number;
+  readonly rowId: number;
+}
+
+/** See the file header. */
+export class DurableSession implements Consumer {
+  readonly noLocal = false;
+  /**
+   * Offsets of QoS 2 messages whose PUBREC has come. One leaves when its PUBCOMP has come and the queue has been told:
+   * after a restart PUBCOMP may be faster than the queue, which then still offers the message.
+   */
+  readonly #released = new Map<number, { isComplete: boolean; isAcked: boolean }>();
+  readonly #session: Session;
+  readonly #store: SessionStore;
+  #target: QueueTarget | undefined;
+  #definition: QueueDefinition | undefined;
+  #queueIds = new Uint32Array(0);
+  #attachment: Attachment | undefined;
+  #creating = false;
+  #isEnded = false;
+  #stateRow: RowPlace | undefined;
+  #releasedRow: RowPlace | undefined;
+  #waiting: RowDone[] = [];
+  #releaseDone: (() => void)[] = [];
+  #releaseBooked = false;
+  /** So many of the next deliveries may have been sent before the restart. */
+  #suspects = 0;
+  /** Above 0 until the queue has offered what is newer than the released messages that were found at the start. */
+  #restoredCount = 0;
+  /** So many deliveries were unanswered when the client went. */
+  #unanswered = 0;
+
+  constructor(session: Session, store: SessionStore) {
+    this.#session = session;
+    this.#store = store;
+    session.outbound.ownsQueue(this);
+  }
+
+  get clientId(): string {
+    return this.#session.clientId;
+  }
+
+  get inFlightMax(): number {
+    return this.#session.outbound.window;
+  }
+
+  /** Its queue, once there is one: the router puts it into routes. */
+  get target(): QueueTarget | undefined {
+    return this.#target;
+  }
+
+  /** The id of that queue as a publish takes it. */
+  get queueIds(): Uint32Array {
+    return this.#queueIds;
+  }
+
+  /** Found in the log at the start. */
+  restoreQueue(definition: QueueDefinition): void {
+    this.#use(definition);
+  }
+
+  /** Found in the log at the start; so many messages may have been sent before. */
+  restoreState(row: RowPlace, sentMax: number): void {
+    this.#stateRow = row;
+    this.#suspects = sentMax;
+    this.#unanswered = sentMax;
+  }
+
+  /** Found in the log at the start. */
+  restoreReleased(row: RowPlace, offsets: Iterable<number>): void {
+    this.#releasedRow = row;
+    this.#restoredCount++;
+    for (const offset of offsets) {
+      this.#released.set(offset, { isComplete: false, isAcked: false });
+      this.#session.outbound.restoreReleased(offset);
+    }
+  }
+
+  /** Brings queue and state row up to the session; `done` when both are safe, or with false when they cannot be. */
+  save(done?: RowDone): void {
+    if (this.#isEnded) {
+      done?.(false);
+      return;
+    }
+    if (this.#target !== undefined || !this.#session.hasSubscriptions) {
+      this.#writeState(done);
+      return;
+    }
+    if (done !== undefined) this.#waiting.push(done);
+    if (this.#creating) return;
+    this.#creating = true;
+    void this.#createQueue();
+  }
+
+  /** A client is there and CONNACK is written. */
+  connected(): void {
+    this.#attach();
+  }
+
+  /** The connection is gone: the queue takes back at once what was not answered. */
+  disconnected(): void {
+    const attachment = this.#attachment;
+    this.#attachment = undefined;
+    if (attachment === undefined) return;
+    this.#unanswered = Math.max(this.#session.outbound.unansweredOfQueue, this.#suspects);
+    this.#session.outbound.forget(attachment);
+    attachment.detach();
+  }
+
+  /** The session is over: nothing of it stays. */
+  end(): void {
+    if (this.#isEnded) return;
+    this.disconnected();
+    this.#isEnded = true;
+    const { rows } = this.#store;
+    for (const row of [this.#stateRow, this.#releasedRow]) {
+      if (row !== undefined) rows.put(row.shardId, RowStore.session, row.rowId, undefined);
+    }
+    if (this.#definition !== undefined) this.#store.dropQueue(this.#definition);
+    this.#target = undefined;
+    this.#tell(false);
+  }
+
+  onDelivery(attachment: Attachment, tag: number, delivery: Delivery): void {
+    const { offset } = delivery;
+    if (this.#attachment !== undefined && attachment !== this.#attachment) {
+      attachment.release(tag);
+      return;
+    }
+    const released = this.#released.get(offset);
+    if (released !== undefined) {
+      // PUBREC has come for it: only PUBREL and PUBCOMP are left.
+      attachment.ack(tag);
+      released.isAcked = true;
+      if (released.isComplete) this.#released.delete(offset);
+      return;
+    }
+    if (this.#restoredCount > 0) this.#forgetBefore(offset);
+    const isRepeated = delivery.deliveryAttempt > 1 || this.#suspects > 0;
+    if (this.#suspects > 0) this.#suspects--;
+    const grant = this.#store.grantOf(this.#session, delivery);
+    if (grant === undefined) {
+      this.#store.counters.add(droppedUnsubscribed, 1);
+      attachment.ack(tag);
+      return;
+    }
+    const published = delivery.flags & MessageFlag.qosMask;
+    this.#session.outbound.deliverFromSessionQueue(
+      attachment,
+      tag,
+      delivery,
+      grant.qos < published ? grant.qos : published, // [MQTT-3.8.4-8]
+      grant.retainAsPublished && (delivery.flags & MessageFlag.retain) !== 0,
+      grant.subscriptionIdentifiers,
+      isRepeated,
+    );
+  }
+
+  release(offset: number, done: () => void): void {
+    const entry = { isComplete: false, isAcked: false };
+    this.#released.set(offset, entry);
+    this.#releaseDone.push(() => {
+      done();
+      entry.isAcked = true;
+      if (entry.isComplete) this.#released.delete(offset);
+    });
+    this.#bookReleased();
+  }
+
+  complete(offset: number): void {
+    // The row may keep it for a while: after a restart PUBREL is sent once more, which harms nobody.
+    const entry = this.#released.get(offset);
+    if (entry === undefined) return;
+    entry.isComplete = true;
+    if (entry.isAcked) this.#released.delete(offset);
+  }
+
+  /** The queue is past what was found at the start: it has not offered those below, so it does not have them. */
+  #forgetBefore(offset: number): void {
+    this.#restoredCount = 0;
+    for (const [each, entry] of this.#released) {
+      if (each >= offset) continue;
+      entry.isAcked = true;
+      if (entry.isComplete) this.#released.delete(each);
+    }
+  }
+
+  async #createQueue(): Promise<void> {
+    try {
+      const definition = await this.#store.createQueue(this.clientId);
+      if (this.#isEnded) {
+        this.#store.dropQueue(definition);
+        return;
+      }
+      this.#use(definition);
+      this.#attach();
+      const waiting = this.#waiting;
+      this.#waiting = [];
+      this.#writeState((stored) => {
+        for (const done of waiting) done(stored);
+      });
+    } catch (error) {
+      this.#store.logger.error(
+        { err: error, clientId: this.clientId },
+        'the queue of a session could not be made',
+      );
+      this.#tell(false);
+    } finally {
+      this.#creating = false;
+    }
+  }
+
+  #tell(stored: boolean): void {
+    const waiting = this.#waiting;
+    this.#waiting = [];
+    for (const done of waiting) done(stored);
+  }
+
+  #use(definition: QueueDefinition): void {
+    this.#definition = definition;
+    this.#target = { queueId: definition.id, shardId: this.#store.shardOf(this.clientId) };
+    this.#queueIds = Uint32Array.of(definition.id);
+    this.#store.refreshRoutes(this.#session);
+  }
+
+  #attach(): void {
+    if (this.#target === undefined || this.#attachment !== undefined || this.#session.state !== 'connected')
+      return;
+    this.#attachment = this.#store.attach(this.#target, this);
+  }
+
+  #writeState(done: RowDone | undefined): void {
+    const session = this.#session;
+    const subscriptions: StoredSubscription[] = [];
+    for (const [filter, options] of session.allSubscriptions()) subscriptions.push({ filter, ...options });
+    const { expiryIntervalS } = session;
+    const value = encodeState({
+      clientId: session.clientId,
+      expiryIntervalS: expiryIntervalS === Number.POSITIVE_INFINITY ? null : expiryIntervalS,
+      awaySinceMs: session.state === 'connected' ? 0 : Date.now(),
+      sentMax: session.state === 'connected' ? session.outbound.window : this.#unanswered,
+      subscriptions,
+    });
+    this.#stateRow ??= this.#store.newRow(this.clientId);
+    this.#store.rows.put(this.#stateRow.shardId, RowStore.session, this.#stateRow.rowId, value, done);
+  }
+
+  /** One row for all PUBRECs of a turn. */
+  #bookReleased(): void {
+    if (this.#releaseBooked) return;
+    this.#releaseBooked = true;
+    setImmediate(() => {
+      this.#releaseBooked = false;
+      if (this.#isEnded) return;
+      const done = this.#releaseDone;
+      this.#releaseDone = [];
+      this.#releasedRow ??= this.#store.newRow(this.clientId);
+      const { shardId, rowId } = this.#releasedRow;
+      const value = encodeReleased(this.clientId, this.#released.keys(), this.#released.size);
+      this.#store.rows.put(shardId, RowStore.session, rowId, value, (stored) => {
+        if (stored) for (const each of done) each();
+      });
+    });
+  }
+}

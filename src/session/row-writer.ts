@@ -1,0 +1,147 @@
+/**
+ * Writes rows of durable state and tells when they are safe. Main thread, one per gateway.
+ *
+ * Always true: rows of one shard are written in the order in which they were asked for; what does not fit into the ring
+ * waits here, and what a dead worker did not commit is written again when it is back. A row that waits keeps nothing
+ * else waiting: callers decide what depends on it. Gives up: telling failures; `done` comes when the row is stored, or
+ * with false when the store refuses it for good.
+ */
+import {
+  NO_TOKEN,
+  PublishStatus,
+  type Publisher,
+  type PublisherHandle,
+  type RowStore,
+  type Shards,
+} from '../shard/link.js';
+
+/** Room asked of a ring beyond the value. */
+const rowSlackBytes = 64;
+const retryMs = 100;
+/** Writes that the store refused are tried so often before `done(false)`. */
+const attemptsMax = 50;
+
+/** Hears how a row write ended. */
+export type RowDone = (stored: boolean) => void;
+
+interface RowWrite {
+  readonly shardId: number;
+  readonly store: RowStore;
+  readonly rowId: number;
+  readonly value: Uint8Array | undefined;
+  done: RowDone | undefined;
+  attempts: number;
+}
+
+/** See the file header. */
+export class RowWriter implements Publisher {
+  readonly context = { clientId: '', username: undefined, peername: '', protocolVersion: 5 };
+  readonly #shards: Shards;
+  readonly #handle: PublisherHandle;
+  readonly #underWay = new Map<number, RowWrite>();
+  /** Per shard, what waits for room; present only while something does. */
+  readonly #waiting = new Map<number, RowWrite[]>();
+  /** The newest write of a row that is not committed: an older one that failed must not come after it. */
+  readonly #newest = new Map<number, RowWrite>();
+  readonly #timers = new Set<NodeJS.Timeout>();
+  #nextToken = 0;
+
+  constructor(shards: Shards) {
+    this.#shards = shards;
+    this.#handle = shards.openPublisher(this);
+  }
+
+  /** Rows that are not committed yet. */
+  get pendingCount(): number {
+    let count = this.#underWay.size;
+    for (const writes of this.#waiting.values()) count += writes.length;
+    return count;
+  }
+
+  /** Stores row `rowId`, or deletes it when `value` is undefined. `value` must stay unchanged until `done`. */
+  put(shardId: number, store: RowStore, rowId: number, value: Uint8Array | undefined, done?: RowDone): void {
+    const write: RowWrite = { shardId, store, rowId, value, done, attempts: 0 };
+    this.#newest.set(rowId, write);
+    this.#offer(write);
+  }
+
+  onSettled(firstToken: number, count: number, status: PublishStatus): void {
+    for (let i = 0; i < count; i++) {
+      const token = (firstToken + i) >>> 0;
+      const write = this.#underWay.get(token);
+      if (write === undefined) continue;
+      this.#underWay.delete(token);
+      if (status === PublishStatus.stored) this.#end(write, true);
+      else if (++write.attempts >= attemptsMax) this.#end(write, false);
+      else this.#again(write);
+    }
+  }
+
+  /** Gives up what is pending; nothing is told. */
+  close(): void {
+    for (const timer of this.#timers) clearTimeout(timer);
+    this.#underWay.clear();
+    this.#waiting.clear();
+    this.#handle.close();
+  }
+
+  #offer(write: RowWrite): void {
+    const waiting = this.#waiting.get(write.shardId);
+    if (waiting !== undefined) waiting.push(write);
+    else if (!this.#write(write)) this.#wait(write);
+  }
+
+  #write(write: RowWrite): boolean {
+    const { shardId, store, rowId, value } = write;
+    if (!this.#shards.hasRoom(shardId, (value?.length ?? 0) + rowSlackBytes)) return false;
+    if (this.#nextToken === NO_TOKEN) this.#nextToken = 0;
+    const token = this.#nextToken;
+    this.#nextToken = (this.#nextToken + 1) >>> 0;
+    this.#underWay.set(token, write);
+    this.#shards.putRow(shardId, this.#handle, token, store, rowId, value, false);
+    return true;
+  }
+
+  #wait(write: RowWrite): void {
+    this.#waiting.set(write.shardId, [write]);
+    this.#shards.whenRoom(write.shardId, () => this.#resume(write.shardId));
+  }
+
+  #resume(shardId: number): void {
+    const waiting = this.#waiting.get(shardId);
+    if (waiting === undefined) return;
+    let written = 0;
+    while (written < waiting.length && this.#write(waiting[written]!)) written++;
+    if (written === waiting.length) {
+      this.#waiting.delete(shardId);
+      return;
+    }
+    waiting.splice(0, written);
+    this.#shards.whenRoom(shardId, () => this.#resume(shardId));
+  }
+
+  #end(write: RowWrite, stored: boolean): void {
+    if (this.#newest.get(write.rowId) === write) this.#newest.delete(write.rowId);
+    write.done?.(stored);
+  }
+
+  #again(write: RowWrite): void {
+    const timer = setTimeout(() => {
+      this.#timers.delete(timer);
+      const newest = this.#newest.get(write.rowId);
+      if (newest === write) {
+        this.#offer(write);
+      } else if (newest === undefined) {
+        write.done?.(true);
+      } else if (write.done !== undefined) {
+        const { done } = write;
+        const next = newest.done;
+        newest.done = (stored) => {
+          next?.(stored);
+          done(stored);
+        };
+      }
+    }, retryMs);
+    this.#timers.add(timer);
+  }
+}

@@ -1,0 +1,205 @@
+/**
+ * Where sessions that outlive their connection are kept: queues and rows in the shards. Main thread, one per gateway.
+ *
+ * Always true: after `load` every session of the log is in the registry, away, with its queue, its subscriptions and its
+ * expiry counted from when it was left (or from the restart, when it had a connection until the process ended). Queues
+ * of sessions that are gone are deleted. Queue ids of sessions lie above those of users' queues.
+ */
+import { assert } from '../base/error.js';
+import type { QueueDefinition } from '../queue/definition.js';
+import type { Grant, QueueTarget } from '../router/route.js';
+import { RowStore, type Attachment, type Delivery } from '../shard/link.js';
+import type { Counters } from '../telemetry/counter.js';
+import type { Logger } from '../telemetry/logger.js';
+import type { GatewayContext } from './context.js';
+import type { DurableSession, RowPlace } from './durable-session.js';
+import { RowWriter } from './row-writer.js';
+import { decodeReceived, decodeSessionRow, encodeReceived, type StoredState } from './session-record.js';
+import type { Session } from './session.js';
+
+/** Queue ids from here on belong to sessions. */
+export const sessionQueueIdMin = 0x8000_0000;
+const sessionQueueIdMax = 0xffff_ff00;
+const redispatchPauseMs = 100;
+
+/** See the file header. */
+export class SessionStore {
+  readonly rows: RowWriter;
+  readonly #context: GatewayContext;
+  #lastQueueId = sessionQueueIdMin - 1;
+
+  constructor(context: GatewayContext) {
+    this.#context = context;
+    this.rows = new RowWriter(context.shards);
+  }
+
+  get counters(): Counters {
+    return this.#context.counters;
+  }
+
+  get logger(): Logger {
+    return this.#context.logger;
+  }
+
+  /** Takes up every session of the log. `definitions` are the queues of sessions that the shards have. */
+  async load(definitions: readonly QueueDefinition[]): Promise<void> {
+    const { shards, registry } = this.#context;
+    const queues = new Map<string, QueueDefinition>();
+    for (const definition of definitions) {
+      this.#lastQueueId = Math.max(this.#lastQueueId, definition.id);
+      if (definition.sessionClientId !== undefined) queues.set(definition.sessionClientId, definition);
+    }
+    const released: { place: RowPlace; clientId: string; offsets: Uint32Array }[] = [];
+    await shards.readRows(RowStore.session, (shardId, rowId, value) => {
+      const row = decodeSessionRow(value);
+      const place = { shardId, rowId };
+      if (row === undefined) this.#drop(RowStore.session, place, 'unreadable');
+      else if (row.kind === 'released')
+        released.push({ place, clientId: row.clientId, offsets: row.offsets });
+      else this.#restore(row.state, place, queues.get(row.state.clientId));
+    });
+    for (const { place, clientId, offsets } of released) {
+      const durable = registry.get(clientId)?.durable;
+      if (durable === undefined) this.#drop(RowStore.session, place);
+      else durable.restoreReleased(place, offsets);
+    }
+    await shards.readRows(RowStore.received, (shardId, rowId, value) => {
+      const row = decodeReceived(value);
+      const session = row === undefined ? undefined : registry.get(row.clientId);
+      if (row === undefined || session === undefined) {
+        this.#drop(RowStore.received, { shardId, rowId });
+        return;
+      }
+      session.restoreReceived(row.packetId, row.shards, { shardId, rowId });
+    });
+    for (const [clientId, definition] of queues) {
+      if (registry.get(clientId)?.durable?.target === undefined) this.dropQueue(definition);
+    }
+  }
+
+  /** Stops writing; call when the shards close. */
+  close(): void {
+    this.rows.close();
+  }
+
+  shardOf(clientId: string): number {
+    return this.#context.shards.shardOf(queueName(clientId));
+  }
+
+  newRow(clientId: string): RowPlace {
+    return { shardId: this.shardOf(clientId), rowId: this.#context.shards.nextRowId() };
+  }
+
+  /** Makes the queue of a session. Rejects with OperationalError. */
+  async createQueue(clientId: string): Promise<QueueDefinition> {
+    const { shards, config } = this.#context;
+    this.#lastQueueId++;
+    assert(this.#lastQueueId <= sessionQueueIdMax, 'session queue ids are not used up');
+    const definition = sessionQueue(clientId, this.#lastQueueId, config);
+    await shards.createQueue(definition);
+    return definition;
+  }
+
+  /** Deletes the queue of a session that is over. A shard that is down does it at the next start, see `load`. */
+  dropQueue(definition: QueueDefinition): void {
+    this.#context.shards.deleteQueue(definition).catch((error: unknown) => {
+      this.logger.warn(
+        { err: error, clientId: definition.sessionClientId },
+        'the queue of a session was not deleted',
+      );
+    });
+  }
+
+  attach(target: QueueTarget, durable: DurableSession): Attachment {
+    return this.#context.shards.attach(target.shardId, target.queueId, durable);
+  }
+
+  /** The session has its queue now: routes that lead to it are made anew. */
+  refreshRoutes(session: Session): void {
+    for (const filter of session.liveSubscriptions.keys()) this.#context.router.touch(filter);
+  }
+
+  /** How the session's present subscriptions want a message delivered; undefined when none matches any more. */
+  grantOf(session: Session, delivery: Delivery): Grant | undefined {
+    const { router } = this.#context;
+    const route = router.lookupBytes(delivery.buffer, delivery.topicStart, delivery.topicEnd);
+    return (route.grantOf(session) ?? route.sharedGrantOf(session))?.grant;
+  }
+
+  /** The client has released a QoS 2 message, or it failed: its rows go; `done` when they are gone. */
+  forgetReceived(rows: readonly RowPlace[], done?: () => void): void {
+    let left = rows.length;
+    if (left === 0) done?.();
+    for (const { shardId, rowId } of rows) {
+      this.rows.put(shardId, RowStore.received, rowId, undefined, () => {
+        left--;
+        if (left === 0) done?.();
+      });
+    }
+  }
+
+  /** Row of a QoS 2 message that the client has sent: committed together with the message in that shard. */
+  receivedRow(clientId: string, packetId: number, shards: number): Uint8Array {
+    return encodeReceived(clientId, packetId, shards);
+  }
+
+  #restore(state: StoredState, place: RowPlace, queue: QueueDefinition | undefined): void {
+    const { registry, clock } = this.#context;
+    const expiryS = state.expiryIntervalS ?? Number.POSITIVE_INFINITY;
+    const awayMs = state.awaySinceMs === 0 ? 0 : Math.max(0, Date.now() - state.awaySinceMs);
+    const leftS = expiryS - Math.floor(awayMs / 1000);
+    if (leftS <= 0 || registry.get(state.clientId) !== undefined) {
+      this.#drop(RowStore.session, place);
+      return;
+    }
+    const session = registry.restore(state.clientId, this.#context);
+    session.expiryIntervalS = expiryS;
+    const durable = session.makeDurable();
+    durable.restoreState(place, state.sentMax);
+    for (const { filter, ...options } of state.subscriptions) session.restoreSubscription(filter, options);
+    if (queue !== undefined) durable.restoreQueue(queue);
+    registry.expireAfter(session, clock.nowMs(), leftS);
+    // Written anew, so that the time away counts on over further restarts.
+    if (state.awaySinceMs === 0) durable.save();
+  }
+
+  #drop(store: RowStore, place: RowPlace, why?: string): void {
+    if (why !== undefined)
+      this.logger.warn({ ...place, store }, `a row of a session is ${why} and was dropped`);
+    this.rows.put(place.shardId, store, place.rowId, undefined);
+  }
+}
+
+/** Name and filter of a session's queue; nobody can publish to it or ask for it. */
+function queueName(clientId: string): string {
+  return `$session/${clientId}`;
+}
+
+function sessionQueue(clientId: string, id: number, config: GatewayContext['config']): QueueDefinition {
+  return {
+    id,
+    name: queueName(clientId),
+    topicFilter: queueName(clientId),
+    sessionClientId: clientId,
+    isLastvalue: false,
+    createdAtMs: Date.now(),
+    keyExpression: '',
+    keyErrorPolicy: 'drop',
+    dispatchStrategy: 'round_robin',
+    dataRetentionPeriodMs: Number.POSITIVE_INFINITY,
+    shardMessageCountMax: Number.POSITIVE_INFINITY,
+    shardMessageBytesMax: Number.POSITIVE_INFINITY,
+    messagesMax: config.sessionMessagesMax,
+    bytesMax: config.sessionBytesMax,
+    overflowPolicy: 'drop_oldest',
+    localMaxInflight: 65_535,
+    redispatchIntervalMs: redispatchPauseMs,
+    streamMaxBufferSize: 65_535,
+    streamMaxUnacked: 65_535,
+    busySessionRetryIntervalMs: 100,
+    pingIntervalMs: 10_000,
+    consumerMaxInactiveMs: 30_000,
+    consumerPersistenceIntervalMs: 10_000,
+    paused: false,
+  };
+}
