@@ -7,7 +7,7 @@
  * that are handed to them, so that a PROXY header and TLS may come first.
  */
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
-import type { Socket } from 'node:net';
+import { isIP, type Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 
@@ -130,5 +130,6 @@ function asksForMqtt({ headers }: IncomingMessage): boolean {
 
 function isLocalOrigin(origin: string): boolean {
   const host = URL.canParse(origin) ? new URL(origin).hostname : '';
-  return host === 'localhost' || isLoopback(host.replace(/^\[(.*)\]$/, '$1'));
+  const address = host.replace(/^\[(.*)\]$/, '$1');
+  return host === 'localhost' || (isIP(address) !== 0 && isLoopback(address));
 }

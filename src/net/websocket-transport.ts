@@ -28,6 +28,7 @@ export class WebSocketTransport implements Transport {
   /** Messages of the read that is under way. */
   readonly #gathered: Buffer[] = [];
   #state: 'open' | 'ended' = 'open';
+  #closeCode = closeNormal;
   #sends = 0;
   #sent: SentCallback | undefined;
   readonly #onSent = (error?: Error | null): void => {
@@ -100,7 +101,7 @@ export class WebSocketTransport implements Transport {
 
   end(): void {
     this.#state = 'ended';
-    this.#webSocket.close(closeNormal);
+    this.#webSocket.close(this.#closeCode);
   }
 
   destroy(): void {
@@ -116,7 +117,7 @@ export class WebSocketTransport implements Transport {
     // What came before it counts.
     this.#deliver();
     this.#onProtocolFault();
-    this.#webSocket.close(closeUnsupportedData);
+    this.#closeCode = closeUnsupportedData;
     this.#stop();
   }
 
