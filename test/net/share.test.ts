@@ -174,6 +174,17 @@ describe('what is not allowed', () => {
       expect(target.router.shareGroupCount).toBe(0);
     },
   );
+
+  test.each(['$share/g/$share/h/a', '$share/g/$queue/jobs', '$share/g/$q/jobs'])(
+    'a group on a group or on a queue is refused: %s [broker]',
+    async (text) => {
+      const target = await startGateway();
+      const anna = await connect(target, 'anna');
+      anna.send(subscribePacket(text));
+      expect((await anna.expect('suback')).granted).toEqual([0x8f]);
+      expect(target.router.shareGroupCount).toBe(0);
+    },
+  );
 });
 
 describe('a member that goes', () => {
