@@ -179,16 +179,20 @@ function common(kind: ListenerKind, config: TransportSettings): ListenerSetting 
 }
 
 function tlsOf(config: TransportSettings, entry: Partial<Record<EntryKey, unknown>>): TlsSetting | undefined {
-  const certFile = (entry.cert as string | undefined) ?? config.tlsCertFile;
-  const keyFile = (entry.key as string | undefined) ?? config.tlsKeyFile;
+  const certFile = pathOf(entry.cert) ?? config.tlsCertFile;
+  const keyFile = pathOf(entry.key) ?? config.tlsKeyFile;
   if (certFile === undefined || keyFile === undefined) return undefined;
   return {
     certFile,
     keyFile,
-    caFile: (entry.ca as string | undefined) ?? config.tlsCaFile,
+    caFile: pathOf(entry.ca) ?? config.tlsCaFile,
     clientAuth: (entry.clientAuth as TlsSetting['clientAuth'] | undefined) ?? config.tlsClientAuth,
     minVersion: (entry.minVersion as TlsSetting['minVersion'] | undefined) ?? config.tlsMinVersion,
   };
+}
+
+function pathOf(given: unknown): string | undefined {
+  return given === undefined ? undefined : resolve(given as string);
 }
 
 /** Applies the defaults; the casts are what `entryKeys` has checked. */
@@ -201,10 +205,7 @@ function fromEntry(entry: ListenerEntry, config: TransportSettings): ListenerSet
     name: (name as string | undefined) ?? base.name,
     host: (host as string | undefined) ?? base.host,
     port: (port as number | undefined) ?? base.port,
-    path:
-      entry.kind === 'unix'
-        ? resolveIfGiven(path as string | undefined)
-        : ((path as string | undefined) ?? base.path),
+    path: entry.kind === 'unix' ? (pathOf(path) ?? '') : ((path as string | undefined) ?? base.path),
     mode: rights === undefined ? base.mode : Number.parseInt(rights as string, 8),
     proxyProtocol: (proxied as boolean | undefined) ?? base.proxyProtocol,
     proxyFrom: (from as string[] | undefined) ?? base.proxyFrom,
@@ -214,8 +215,4 @@ function fromEntry(entry: ListenerEntry, config: TransportSettings): ListenerSet
       (base.tls === undefined ? 'none' : base.identity),
     tls: base.kind === 'tls' || base.kind === 'wss' ? tlsOf(config, entry) : undefined,
   };
-}
-
-function resolveIfGiven(path: string | undefined): string {
-  return path === undefined ? '' : resolve(path);
 }

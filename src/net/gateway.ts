@@ -1,22 +1,22 @@
 /**
- * The gateway: listener, connections, sessions, and their clocks. Main thread.
+ * The gateway: listeners, connections, sessions, and their clocks. Main thread.
  *
  * Always true: it holds everything of its connections itself, so there may be several in a process; one timer
  * sweeps all connections (CONNECT in time, Keep Alive, stalled writers) and the calendar of sessions.
  * Gives up: clocks are exact to one sweep, always late and never early.
  */
 import { randomUUID } from 'node:crypto';
-import type { AddressInfo, Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
-import type { Config } from '../config/config.js';
+import { ConfigError, type Config } from '../config/config.js';
+import { listenerFaults, listenerSettings } from '../config/listener.js';
 import { reasonCode } from '../mqtt/reason-code.js';
+import type { QueueDefinition } from '../queue/definition.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
 import type { Router } from '../router/router.js';
 import type { Clock, GatewayContext, GatewayHooks } from '../session/context.js';
-import { LiveMessage } from '../session/message.js';
-import { QueueWaiters } from '../session/queue-waiters.js';
-import { SessionRegistry } from '../session/registry.js';
+import { buildContext, closeContext, loadContext, tickContext } from '../session/build-context.js';
+import type { SessionRegistry } from '../session/registry.js';
 import type { Session } from '../session/session.js';
 import type { Shards } from '../shard/link.js';
 import { slot, slotOf } from '../telemetry/counter-layout.js';
@@ -24,9 +24,11 @@ import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import { BlockPool } from './block-pool.js';
 import { Connection, type ConnectionHost } from './connection.js';
-import { TcpListener, type ReadCallback } from './tcp-listener.js';
 import { Fullness } from './fullness.js';
+import { Handshakes } from './handshake.js';
 import { Intake, type FullnessProbe } from './intake.js';
+import { Listener, type BoundListener, type ListenerHost } from './listener.js';
+import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
 
 /** What a gateway is built from. */
@@ -49,15 +51,20 @@ export interface GatewayOptions {
 
 /** The MQTT half of the broker. */
 export interface Gateway {
-  /** Starts to accept; rejects with ERR_LISTEN. */
-  listen(): Promise<AddressInfo>;
+  /** Takes up sessions, wills and retained messages of the last run; before `listen`. */
+  load(sessionQueues: readonly QueueDefinition[]): Promise<void>;
+  /** Starts to accept, and tells where; rejects with ERR_LISTEN, and then nothing listens. */
+  listen(): Promise<readonly BoundListener[]>;
+  /** Reads all certificates again; false when one is unusable, which is logged, and its old one stays. */
+  reloadCertificates(): boolean;
   /** Stops accepting, lets publishes under way settle, says 0x8B to MQTT 5 clients, closes everything within `drainTimeoutMs`. */
   drain(): Promise<void>;
   /** Ends every connection at once. */
   close(): void;
+  readonly context: GatewayContext;
   /** Connected clients. */
   readonly clientCount: number;
-  /** Open network connections, with and without CONNECT. */
+  /** Open network connections, before and after CONNECT. */
   readonly connectionCount: number;
   readonly sessions: SessionRegistry;
 }
@@ -65,29 +72,36 @@ export interface Gateway {
 /** Time between two looks at all clocks. */
 const sweepIntervalMs = 500;
 const pollIntervalMs = 10;
+/** Time between two looks at the files of certificates. */
+const certificateIntervalMs = 10_000;
 
-/** Builds a gateway; nothing happens before `listen`. */
+/** Builds a gateway; nothing happens before `listen`. Throws `ConfigError`, and ERR_TLS for certificates that cannot be used. */
 export function createGateway(options: GatewayOptions): Gateway {
-  return new TcpGateway(options);
+  return new MqttGateway(options);
 }
 
 const refusedByLimit = slotOf('connectionsRefused', 'limit');
 
-class TcpGateway implements Gateway, ConnectionHost {
+class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   readonly context: GatewayContext;
   readonly pool = new BlockPool();
   readonly turn: Turn;
-  readonly sessions = new SessionRegistry();
   coarseNowMs: number;
   readonly #connections = new Set<Connection>();
-  readonly #listener: TcpListener;
+  readonly config: Config;
+  readonly counters: Counters;
+  readonly logger: Logger;
+  readonly handshakes: Handshakes;
+  readonly sharesReadBuffer: boolean;
+  readonly #listeners: readonly Listener[];
   #sweeper: NodeJS.Timeout | undefined;
+  #certificateWatch: NodeJS.Timeout | undefined;
 
   constructor(options: GatewayOptions) {
     const { config, shards, catalogue, router, counters, logger } = options;
     const clock = options.clock ?? { nowMs: () => performance.now() };
     this.turn = new Turn(new Intake(options.isFull ?? new Fullness().isFull, () => clock.nowMs()));
-    this.context = {
+    this.context = buildContext({
       config,
       shards,
       catalogue,
@@ -96,21 +110,30 @@ class TcpGateway implements Gateway, ConnectionHost {
       logger,
       clock,
       hooks: options.hooks ?? {},
-      registry: this.sessions,
-      waiters: new QueueWaiters(catalogue),
-      live: new LiveMessage(),
       pace: this.turn,
-    };
+    });
     this.coarseNowMs = clock.nowMs();
     shards.onHandedOut((deliveries, isTurnOver) => {
       if (deliveries > 0) this.turn.noteDeliveries(deliveries);
       if (isTurnOver) this.turn.flush();
       else this.turn.flushFull();
     });
-    this.#listener = new TcpListener((socket) => this.#accept(socket), {
-      sharesBuffer: options.sharesReadBuffer ?? true,
-      onFault: (error) => logger.warn({ err: error }, 'a connection could not be accepted'),
-    });
+    this.config = config;
+    this.counters = counters;
+    this.logger = logger;
+    this.handshakes = new Handshakes(counters, logger);
+    this.sharesReadBuffer = options.sharesReadBuffer ?? true;
+    const faults = listenerFaults(config);
+    if (faults.length > 0) throw new ConfigError(faults);
+    this.#listeners = listenerSettings(config).map((setting) => new Listener(setting, this));
+  }
+
+  get sessions(): SessionRegistry {
+    return this.context.registry;
+  }
+
+  load(sessionQueues: readonly QueueDefinition[]): Promise<void> {
+    return loadContext(this.context, sessionQueues);
   }
 
   get clientCount(): number {
@@ -120,21 +143,46 @@ class TcpGateway implements Gateway, ConnectionHost {
   }
 
   get connectionCount(): number {
-    return this.#connections.size;
+    return this.#connections.size + this.handshakes.count;
   }
 
-  async listen(): Promise<AddressInfo> {
-    const { host, mqttPort } = this.context.config;
-    const address = await this.#listener.listen(host, mqttPort);
+  async listen(): Promise<readonly BoundListener[]> {
+    const bound: BoundListener[] = [];
+    for (const listener of this.#listeners) {
+      try {
+        bound.push(await listener.listen());
+      } catch (error) {
+        if (!listener.setting.givesWay) {
+          this.#closeListeners();
+          throw error;
+        }
+        this.logger.warn(
+          { err: error },
+          `no listener ${listener.setting.name}: somebody else has its usual port`,
+        );
+      }
+    }
     this.#sweeper = setInterval(() => this.#sweep(), sweepIntervalMs);
-    return address;
+    this.#certificateWatch = setInterval(() => {
+      for (const listener of this.#listeners) listener.reloadCertificateIfChanged();
+    }, certificateIntervalMs);
+    return bound;
+  }
+
+  reloadCertificates(): boolean {
+    let isGood = true;
+    for (const listener of this.#listeners) isGood = listener.reloadCertificate() && isGood;
+    return isGood;
   }
 
   async drain(): Promise<void> {
-    this.#listener.close();
+    this.#closeListeners();
+    this.handshakes.close();
     const { clock, config } = this.context;
     const deadline = clock.nowMs() + config.drainTimeoutMs;
     const halfway = clock.nowMs() + config.drainTimeoutMs / 2;
+    // Wills wait for the next start: whoever is connected now is expected to come back.
+    this.context.wills.stop();
     for (const connection of this.#connections) connection.quiesce();
     while (clock.nowMs() < halfway && this.#isSettling()) await pause(pollIntervalMs);
     for (const connection of this.#connections) {
@@ -146,9 +194,11 @@ class TcpGateway implements Gateway, ConnectionHost {
   }
 
   close(): void {
-    this.#listener.close();
+    this.#closeListeners();
     clearInterval(this.#sweeper);
-    this.context.waiters.close();
+    clearInterval(this.#certificateWatch);
+    this.handshakes.close();
+    closeContext(this.context);
     for (const connection of this.#connections) connection.destroy();
   }
 
@@ -160,25 +210,34 @@ class TcpGateway implements Gateway, ConnectionHost {
     if (this.#connections.delete(connection)) this.context.counters.add(slot.connections, -1);
   }
 
-  #accept(socket: Socket): ReadCallback | undefined {
-    const { counters, config } = this.context;
-    if (this.#connections.size >= config.connectionsMax) {
-      counters.add(refusedByLimit, 1);
-      socket.destroy();
-      return undefined;
-    }
-    counters.add(slot.connectionsOpened, 1);
-    counters.add(slot.connections, 1);
-    const connection = new Connection(socket, this);
+  nowMs(): number {
+    return this.context.clock.nowMs();
+  }
+
+  admits(): boolean {
+    if (this.connectionCount < this.config.connectionsMax) return true;
+    this.counters.add(refusedByLimit, 1);
+    return false;
+  }
+
+  open(transport: Transport, acceptedAtMs: number): TransportUser {
+    this.counters.add(slot.connectionsOpened, 1);
+    this.counters.add(slot.connections, 1);
+    const connection = new Connection(transport, this, acceptedAtMs);
     this.#connections.add(connection);
-    return (chunk, length) => connection.onRead(chunk, length);
+    return connection;
+  }
+
+  #closeListeners(): void {
+    for (const listener of this.#listeners) listener.close();
   }
 
   #sweep(): void {
     const nowMs = this.context.clock.nowMs();
     this.coarseNowMs = nowMs;
     for (const connection of this.#connections) connection.sweep(nowMs, sweepIntervalMs);
-    this.sessions.tick(nowMs);
+    this.handshakes.sweep(nowMs, this.config.connectTimeoutMs);
+    tickContext(this.context, nowMs);
   }
 
   #isSettling(): boolean {

@@ -5,6 +5,7 @@
  * Always true: bytes written into the outbox leave in order and in one write per event-loop turn; after
  * `end` or `destroy` nothing more is sent. Gives up: knowing when bytes have reached the peer.
  */
+import type { ConnectionFacts } from '../auth/connection-facts.js';
 import type { ProtocolVersion } from '../mqtt/packet-type.js';
 
 /** Where output of a connection gathers until the turn ends. */
@@ -21,7 +22,9 @@ export interface Outbox {
 /** One network connection as the protocol sees it. */
 export interface Wire {
   readonly outbox: Outbox;
-  /** `ip:port` of the peer. */
+  /** What the transport knows of the peer. */
+  readonly facts: ConnectionFacts;
+  /** `ip:port` of the peer, as in `facts`. */
   readonly peername: string;
   /** The version that CONNECT named: what the decoder accepts from here on. */
   setVersion(version: ProtocolVersion): void;

@@ -7,6 +7,7 @@ import type { IConnectPacket, IPublishPacket } from 'mqtt-packet';
 
 import { loadConfig } from '../../src/config/config.js';
 import { createGateway, type Gateway, type GatewayOptions } from '../../src/net/gateway.js';
+import type { BoundListener } from '../../src/net/listener.js';
 import type { QueueDefinition } from '../../src/queue/definition.js';
 import { QueueCatalogue } from '../../src/router/queue-catalogue.js';
 import { Router } from '../../src/router/router.js';
@@ -26,6 +27,8 @@ export interface TestGateway {
   readonly router: Router<Session>;
   readonly counters: CounterReader;
   readonly scope: Scope;
+  readonly listeners: readonly BoundListener[];
+  /** The plain TCP listener. */
   readonly mqttHost: string;
   readonly mqttPort: number;
   /** Adds a queue as the broker would once a shard has committed it. */
@@ -65,8 +68,9 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     ...(options.sharesReadBuffer === undefined ? {} : { sharesReadBuffer: options.sharesReadBuffer }),
   });
   const scope = testScope();
-  const { address, port } = await gateway.listen();
+  const listeners = await gateway.listen();
   scope.add(() => gateway.close());
+  const plain = listeners.find(({ kind }) => kind === 'tcp')?.address;
   let nextId = 1;
   return {
     gateway,
@@ -75,8 +79,9 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     router,
     counters: new CounterReader(memory),
     scope,
-    mqttHost: address,
-    mqttPort: port,
+    listeners,
+    mqttHost: plain?.address ?? '',
+    mqttPort: plain?.port ?? 0,
     addQueue(topicFilter, name = `/${topicFilter}`) {
       const definition = queueDefinition(nextId++, name, topicFilter);
       catalogue.add(definition);
