@@ -10,6 +10,7 @@
 /** Suites by name: what it shows, and the module whose `run(argv)` resolves to the exit code. */
 const SUITES = {
   jobs: ['the durable path: publishers, one queue, competing consumers', './jobs/run.mjs'],
+  retained: ['many subscriptions, many retained messages, another client meanwhile', './retained/run.mjs'],
   backlog: ['a long backlog: fill, drain by late consumers, memory and disk', './backlog/run.mjs'],
 };
 

@@ -4,7 +4,7 @@
  *
  * Always true: SIGTERM and SIGINT drain and end with 0; a second one ends at once with 1. A broken invariant or an
  * unhandled rejection is logged and ends the process with 70, because going on could acknowledge what is not stored.
- * The ready line is written after both listeners accept.
+ * The ready line is written after all listeners accept. SIGHUP reads certificates, passwords, keys and rules again.
  */
 import { ApiKeys } from './auth/api-key.js';
 import { startBroker } from './broker/broker.js';
@@ -12,6 +12,7 @@ import { runCli } from './cli/cli.js';
 import { packageVersion } from './cli/version.js';
 import { ignoredVariables, type Config, type Environment } from './config/config.js';
 import { startHttpServer } from './http/server.js';
+import type { BoundListener } from './net/listener.js';
 import { createLogger } from './telemetry/logger.js';
 
 const EXIT_SOFTWARE = 70;
@@ -52,7 +53,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
     }
     logger.info(
       {
-        mqtt: addressText(broker.mqttAddress),
+        ...listenerTexts(broker.listeners),
         http: addressText(http.address),
         data: broker.dataDir,
         shards: config.shards,
@@ -61,6 +62,11 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
       },
       'Sluice is ready',
     );
+    const onHangup = (): void => {
+      logger.info('certificates, passwords, keys and rules are read again');
+      broker.reload().catch((error: unknown) => logger.error({ err: error }, 'the reload failed'));
+    };
+    process.on('SIGHUP', onHangup);
     const signal = await stopRequested;
     logger.info({ signal }, 'stopping');
     await Promise.all([http.close(), broker.stop()]);
@@ -83,6 +89,16 @@ function firstSignal(): Promise<string> {
     process.on('SIGTERM', onSignal);
     process.on('SIGINT', onSignal);
   });
+}
+
+/** `mqtt`, `ws` and so on with their addresses, as they stand in the ready line. */
+function listenerTexts(listeners: readonly BoundListener[]): Record<string, string> {
+  const texts: Record<string, string> = {};
+  for (const { kind, name, text } of listeners) {
+    const key = kind === 'tcp' ? 'mqtt' : kind === 'tls' ? 'mqtts' : kind;
+    texts[key in texts ? name : key] = text;
+  }
+  return texts;
 }
 
 function addressText({ address, port, family }: { address: string; port: number; family: string }): string {

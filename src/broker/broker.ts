@@ -8,6 +8,8 @@
 import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 
+import { createAccessControl, type AccessControl } from '../auth/access.js';
+import { createAuthenticator, type ReloadableAuthenticator } from '../auth/chain.js';
 import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
 import type { Config, Environment } from '../config/config.js';
@@ -18,11 +20,12 @@ import { Router } from '../router/router.js';
 import type { Session } from '../session/session.js';
 import { shareQueueStrategy } from '../session/share-queue.js';
 import { ShardPool } from '../shard/pool.js';
-import { Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
+import { CounterReader, Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admin, type BrokerState } from './admin.js';
 import { MqConfigStore } from './mq-config-store.js';
 import { QueueService } from './queue-service.js';
+import { SysService } from './sys-service.js';
 
 /** What a broker is built from. */
 export interface BrokerOptions {
@@ -45,6 +48,9 @@ export class Broker {
   readonly counterMemory: SharedArrayBuffer;
   readonly #pool: ShardPool;
   readonly #gateway: Gateway;
+  readonly #sys: SysService;
+  readonly #authenticator: ReloadableAuthenticator;
+  readonly #access: AccessControl | undefined;
   readonly #setState: (state: BrokerState) => void;
 
   constructor(parts: {
@@ -54,6 +60,9 @@ export class Broker {
     counterMemory: SharedArrayBuffer;
     pool: ShardPool;
     gateway: Gateway;
+    sys: SysService;
+    authenticator: ReloadableAuthenticator;
+    access: AccessControl | undefined;
     setState: (state: BrokerState) => void;
   }) {
     this.admin = parts.admin;
@@ -63,18 +72,26 @@ export class Broker {
     this.counterMemory = parts.counterMemory;
     this.#pool = parts.pool;
     this.#gateway = parts.gateway;
+    this.#sys = parts.sys;
+    this.#authenticator = parts.authenticator;
+    this.#access = parts.access;
     this.#setState = parts.setState;
   }
 
-  /** Reads the certificates of all listeners again; false when one is unusable and its old one stays. */
-  reloadCertificates(): boolean {
-    return this.#gateway.reloadCertificates();
+  /** Reads certificates, passwords, keys and rules again; what is unusable is logged and its old one stays. */
+  async reload(): Promise<void> {
+    this.#gateway.reloadCertificates();
+    this.#access?.reload();
+    await this.#authenticator.reload();
   }
 
   /** Stops accepting, lets what is under way settle, tells clients, closes the shards. Bounded by `drainTimeoutMs`. */
   async stop(): Promise<void> {
     this.#setState('draining');
+    this.#sys.stop();
     await this.#gateway.drain();
+    this.#authenticator.close();
+    this.#access?.close();
     await this.#pool.close();
   }
 }
@@ -84,6 +101,11 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
   const dataDir = resolve(config.dataDir);
   makeDataDir(dataDir);
   const counterMemory = createCounterMemory(config.shards);
+  const counters = new Counters(counterMemory, MAIN_BLOCK);
+  const authLogger = logger.child({ module: 'auth' });
+  const access = createAccessControl(config, authLogger, counters);
+  const authenticator = await createAuthenticator(config, { logger: authLogger, counters, now: Date.now });
+  const sys = new SysService(config, version);
   const pool = openPool(config, dataDir, counterMemory, logger);
   try {
     const mqConfig = await MqConfigStore.open({
@@ -117,7 +139,6 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
     for (const definition of definitions) {
       if (definition.sessionClientId === undefined) catalogue.add(definition);
     }
-    const counters = new Counters(counterMemory, MAIN_BLOCK);
     const gateway = createGateway({
       // Sessions see the queue configuration that is in force, not the one of the start.
       config: {
@@ -132,10 +153,18 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       counters,
       logger: logger.child({ module: 'mqtt' }),
       hooks: {
+        authenticator,
+        access,
+        clients: sys.clients,
         autoCreate: (name, filter) => void queues.autoCreate(name, filter),
         createShareQueue: (name, filter) =>
           void queues.createShareQueue(name, filter, shareQueueStrategy(config.shareStrategy)),
       },
+    });
+    sys.start({
+      context: gateway.context,
+      reader: new CounterReader(counterMemory),
+      clientsConnected: () => gateway.clientCount,
     });
     let state: BrokerState = 'starting';
     const admin = new Admin({
@@ -158,11 +187,16 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       counterMemory,
       pool,
       gateway,
+      sys,
+      authenticator,
+      access,
       setState: (next) => {
         state = next;
       },
     });
   } catch (error) {
+    authenticator.close();
+    access?.close();
     await pool.close();
     throw error;
   }

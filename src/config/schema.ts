@@ -182,7 +182,7 @@ const mqtt = {
     help: 'Levels of a topic name or filter.',
   }),
   subscriptionsMax: integer('SLUICE_SUBSCRIPTIONS_MAX', {
-    fallback: 1000,
+    fallback: 100_000,
     min: 1,
     max: 10_000_000,
     help: 'Subscriptions of one client.',

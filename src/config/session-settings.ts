@@ -1,7 +1,9 @@
 /**
  * Settings of sessions that outlive their connection. Runs on the main thread.
  *
- * Always true: what waits for such a session lies in the log of a shard, so these bounds are about disk, not memory.
+ * Always true: what waits for such a session lies in the log of a shard, so these bounds are about disk, not memory;
+ * past them the oldest message gives way, because the newest are worth most to a client that has been away.
+ * Gives up: a bound over all sessions together; the disk's own is one.
  */
 import { bytes, integer } from './variable.js';
 

@@ -290,7 +290,11 @@ export class Client implements PacketSink, SessionClient {
       this.#decide(step, connecting);
     } else if (step.kind === 'refused') {
       this.close(step.reasonCode); // [MQTT-4.12.1-2]
+    } else if (step.identity.username !== this.identity?.identity.username) {
+      // A connection stays with the user that opened it.
+      this.close(reasonCode.notAuthorized);
     } else {
+      this.#inbound?.proveAnew(step.identity);
       this.#expireAt(step.identity.expiresAtMs);
       this.#sendAuth(reasonCode.success, step.data);
     }
@@ -348,6 +352,8 @@ export class Client implements PacketSink, SessionClient {
   #decide(step: AuthStep, packet: IConnectPacket): void {
     const terms = this.#terms!;
     const { registry, wills, hooks } = this.#context;
+    // The password is not kept longer than it is needed.
+    this.#request = { ...this.#request!, password: undefined };
     if (step.kind !== 'success') {
       this.#refuseAndEnd(step.kind === 'refused' ? step.reasonCode : reasonCode.unspecifiedError);
       return;
@@ -447,7 +453,7 @@ export class Client implements PacketSink, SessionClient {
         ? granted
         : granted.map((code) => (code < 0x80 ? reasonCode.unspecifiedError : code));
       this.#send({ cmd: 'suback', messageId: packet.messageId ?? 0, granted: codes }, packetType.suback);
-      if (!this.#isConnected()) return;
+      if (!this.#isConnected() || !isSafe) return;
       for (const queueSubscription of started) queueSubscription.connected();
       for (const { filter, options, isNew, handling } of retained) {
         this.#context.retained.subscribed(session, filter, options, isNew, handling);

@@ -48,7 +48,7 @@ export interface InboundOwner {
 
 /** See the file header. One per connection. */
 export class Inbound implements Publisher, AckSink {
-  readonly context: ClientIdentity;
+  #context: ClientIdentity;
   readonly #gateway: GatewayContext;
   readonly #session: Session;
   readonly #wire: Wire;
@@ -80,11 +80,20 @@ export class Inbound implements Publisher, AckSink {
     this.#wire = wire;
     this.#owner = owner;
     this.#version = version;
-    this.context = identity;
+    this.#context = identity;
     // MQTT 3 knows no Receive Maximum: there, reading pauses when there are no packet ids left.
     this.#receiveMaximum = version === 5 ? gateway.config.receiveMaximum : Number.POSITIVE_INFINITY;
     this.#acks = new PendingAcks(this);
     this.#frameBytes = frameBytesMax + 2 * Buffer.byteLength(session.clientId);
+  }
+
+  get context(): ClientIdentity {
+    return this.#context;
+  }
+
+  /** The client has authenticated anew: its rights may be others now. */
+  proveAnew(identity: ClientIdentity['identity']): void {
+    this.#context = { ...this.#context, identity };
   }
 
   /** Publishes that wait for their acknowledgement. */
@@ -143,7 +152,7 @@ export class Inbound implements Publisher, AckSink {
     const isRetain = (flags & 1) !== 0;
     if (
       access !== undefined &&
-      !access.mayPublishBytes(this.context, topic, topicFrom, topicTo, qos, isRetain)
+      !access.mayPublishBytes(this.#context, topic, topicFrom, topicTo, qos, isRetain)
     ) {
       return this.#refuse(qos, packetId, reasonCode.notAuthorized);
     }

@@ -110,15 +110,7 @@ export const catalogue = {
     'sluice_connections_refused_total',
     'main',
     'reason',
-    [
-      'limit',
-      'connect-timeout',
-      'connack',
-      'listener-limit',
-      'proxy-header',
-      'tls-handshake',
-      'ws-upgrade',
-    ],
+    ['limit', 'connect-timeout', 'connack', 'listener-limit', 'proxy-header', 'tls-handshake', 'ws-upgrade'],
     'Connections closed before they were granted: too many, too many of one listener, no CONNECT in time, refused by CONNACK, or failed in the PROXY header, the TLS handshake or the WebSocket upgrade.',
   ),
   webSocketFaults: counter(
