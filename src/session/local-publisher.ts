@@ -90,8 +90,9 @@ class Publication implements Publisher {
     this.owner = owner;
     this.message = message;
     this.settled = settled;
-    this.bytes =
-      message.topic.length * 3 + message.properties.length + message.payload.length + clientId.length * 3;
+    // A UTF-16 unit takes at most three bytes; the client id stands in the record and in the frame that opens the publisher.
+    const texts = message.topic.length + 2 * clientId.length + (username?.length ?? 0) + peername.length;
+    this.bytes = 3 * texts + message.properties.length + message.payload.length;
   }
 
   onSettled(firstToken: number, count: number, status: PublishStatus): void {
