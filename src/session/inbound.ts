@@ -32,7 +32,7 @@ import type { LiveMessage } from './message.js';
 import type { RowPlace } from './durable-session.js';
 import { AckKind, PendingAcks, type AckSink } from './pending-acks.js';
 import type { ReceivedQos2, Session } from './session.js';
-import { isUsable, loadOf } from './share-dispatch.js';
+import { ShareRound } from './share-round.js';
 import { InboundAliases } from './topic-alias.js';
 import type { Wire } from './wire.js';
 
@@ -58,6 +58,8 @@ export class Inbound implements Publisher, AckSink {
   readonly #acks: PendingAcks;
   readonly #frameBytes: number;
   readonly #aliases = new InboundAliases();
+  /** Made with the first message for a share group. */
+  #round: ShareRound | undefined;
   #handle: PublisherHandle | undefined;
   /** Route of the last publish: most clients stay on one topic. */
   #route: Route<Session> | undefined;
@@ -189,7 +191,7 @@ export class Inbound implements Publisher, AckSink {
       this.#waitForRing(retainShard);
       return false;
     }
-    if (route.shares.length > 0 && qos > 0 && !this.#shardsHaveRoom(2 * bytes)) return false;
+    if (route.shares.length > 0 && qos > 0 && !this.#shardsHaveRoom(route, bytes)) return false;
 
     // From here on the message is taken; its properties may be brought into stored form in place, because the
     // decoder does not read them again.
@@ -230,22 +232,19 @@ export class Inbound implements Publisher, AckSink {
         );
       }
     }
+    if (route.shares.length > 0 && repeated === undefined) {
+      queues = (this.#round ??= new ShareRound()).give(live, route, this.#session, qos, queues);
+    }
     if (qos === 0) {
-      this.#publishUnacknowledged(live, route, queues, isRetain);
+      this.#publishUnacknowledged(live, queues, isRetain);
       return true;
     }
     this.#publishAcknowledged(live, route, queues, qos, packetId, repeated, isRetain);
     return true;
   }
 
-  #publishUnacknowledged(
-    live: LiveMessage,
-    route: Route<Session>,
-    queues: readonly ShardQueues[],
-    isRetain: boolean,
-  ): void {
+  #publishUnacknowledged(live: LiveMessage, queues: readonly ShardQueues[], isRetain: boolean): void {
     const { shards, pace, retained } = this.#gateway;
-    for (let i = 0; i < route.shares.length; i++) this.#share(live, route, i, 0, NO_TOKEN);
     if (queues.length > 0) pace.publishesLeft--;
     for (let i = 0; i < queues.length; i++) {
       const target = queues[i]!;
@@ -265,10 +264,9 @@ export class Inbound implements Publisher, AckSink {
     isRetain: boolean,
   ): void {
     const { shards, pace, retained, sessions } = this.#gateway;
-    const { shares } = route;
     const { clientId, received } = this.#session;
     this.#open++;
-    const isKnown = route.subscribers.length > 0 || shares.length > 0 || queues.length > 0;
+    const isKnown = route.subscribers.length > 0 || route.shares.length > 0 || queues.length > 0;
     let entry: ReceivedQos2 | undefined;
     if (qos === 2) {
       entry = {
@@ -282,7 +280,7 @@ export class Inbound implements Publisher, AckSink {
     // Its rows go with the message into each shard; with no queue at all, one into the session's shard.
     const rows = entry !== undefined && this.#session.durable !== undefined ? entry.rows : undefined;
     const shardCount = Math.max(1, queues.length);
-    let settlements = shares.length + (isRetain ? 1 : 0);
+    let settlements = isRetain ? 1 : 0;
     if (rows === undefined) {
       settlements += queues.length;
     } else {
@@ -303,9 +301,6 @@ export class Inbound implements Publisher, AckSink {
       if (rows !== undefined && !isMissing(rows, shardId)) continue;
       shards.publish(shardId, handle, token, queueIds, live);
       if (rows !== undefined) this.#mark(rows, shardId, packetId, shardCount, token, true);
-    }
-    for (let i = 0; i < shares.length; i++) {
-      if (repeated !== undefined || !this.#share(live, route, i, qos, token)) this.#acks.settle(token, 1, 0);
     }
     if (rows?.length === 0 && queues.length === 0) {
       this.#mark(rows, sessions.shardOf(clientId), packetId, shardCount, token, false);
@@ -329,34 +324,17 @@ export class Inbound implements Publisher, AckSink {
     rows.push({ shardId, rowId });
   }
 
-  /** Hands the message to one member of a share group; true when `token` will be settled for it. */
-  #share(live: LiveMessage, route: Route<Session>, index: number, qos: number, token: number): boolean {
-    const group = route.shares[index]!;
-    const member = group.pick(this.#session, isUsable, loadOf, route.hash);
-    if (member === undefined) return false;
-    const { subscriber, grant } = member;
-    const durable = qos > 0 && grant.qos > 0 ? subscriber.durable : undefined;
-    if (durable?.target !== undefined) {
-      const { shards } = this.#gateway;
-      this.#handle ??= shards.openPublisher(this);
-      shards.publish(durable.target.shardId, this.#handle, token, durable.queueIds, live);
-      return true;
-    }
-    subscriber.deliver(
-      live,
-      grant.qos < qos ? grant.qos : qos,
-      grant.retainAsPublished && live.isRetain,
-      grant.subscriptionIdentifiers,
-      group,
-    );
-    return false;
-  }
-
-  /** Any shard may hold the queue of the member that will be chosen. */
-  #shardsHaveRoom(bytes: number): boolean {
+  /**
+   * Any shard may hold the queues of the members that will be chosen: one record per shard, the retained row and a row of
+   * QoS 2 beside it, and ids for all of them.
+   */
+  #shardsHaveRoom(route: Route<Session>, bytes: number): boolean {
     const { shards } = this.#gateway;
+    let ids = route.shares.length;
+    for (let i = 0; i < route.ackedQueues.length; i++) ids += route.ackedQueues[i]!.queueIds.length;
+    const wanted = 2 * bytes + queueIdBytes * ids;
     for (let shardId = 0; shardId < shards.shardCount; shardId++) {
-      if (shards.hasRoom(shardId, bytes)) continue;
+      if (shards.hasRoom(shardId, wanted)) continue;
       this.#waitForRing(shardId);
       return false;
     }

@@ -123,7 +123,9 @@ export class SessionStore {
   grantOf(session: Session, delivery: Delivery): Grant | undefined {
     const { router } = this.#context;
     const route = router.lookupBytes(delivery.buffer, delivery.topicStart, delivery.topicEnd);
-    return (route.grantOf(session) ?? route.sharedGrantOf(session))?.grant;
+    const own = route.grantOf(session)?.grant;
+    // A subscription with QoS 0 puts nothing into the queue: the message is there for a share group.
+    return own !== undefined && own.qos > 0 ? own : (route.sharedGrantOf(session)?.grant ?? own);
   }
 
   /** The client has released a QoS 2 message, or it failed: its rows go; `done` when they are gone. */

@@ -9,7 +9,11 @@
 import type { IConnectPacket } from 'mqtt-packet';
 
 import { isShare, parseShare } from '../mqtt/topic.js';
-import { parseQueueSubscription, isQueueSubscription } from '../router/queue-subscription.js';
+import {
+  isQueueSubscription,
+  parseQueueSubscription,
+  type QueueSubscription,
+} from '../router/queue-subscription.js';
 import { hashTopic } from '../router/route-cache.js';
 import type { SubscriptionOptions } from '../router/route.js';
 import { slot } from '../telemetry/counter-layout.js';
@@ -20,6 +24,7 @@ import type { LiveMessage } from './message.js';
 import { Outbound, type ClientLimits } from './outbound.js';
 import type { Identifiers } from './publish-writer.js';
 import { QueueSubscriptionState } from './queue-subscription-state.js';
+import { shareQueueOf } from './share-queue.js';
 import type { Wire } from './wire.js';
 
 /** A QoS 2 message that the client has sent and not released. */
@@ -194,11 +199,14 @@ export class Session {
 
   /** A subscription that was found in the log at the start. */
   restoreSubscription(topicFilter: string, options: SubscriptionOptions): void {
-    if (isShare(topicFilter)) {
+    const shareQueue = shareQueueOf(topicFilter, this.#context.config);
+    if (isShare(topicFilter) && shareQueue === undefined) {
       this.subscribeShared(topicFilter, options);
       return;
     }
-    const subscription = isQueueSubscription(topicFilter) ? parseQueueSubscription(topicFilter) : undefined;
+    let subscription: QueueSubscription | undefined;
+    if (shareQueue !== undefined) subscription = { kind: 'by-name-and-filter', ...shareQueue };
+    else if (isQueueSubscription(topicFilter)) subscription = parseQueueSubscription(topicFilter);
     if (subscription === undefined) {
       this.subscribe(topicFilter, options);
       return;

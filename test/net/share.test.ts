@@ -30,6 +30,18 @@ function arrived(client: RawClient): string[] {
 }
 
 describe('a group', () => {
+  test('groups of a durable member do not multiply what a publish asks of a ring [broker]', async () => {
+    const target = await startGateway();
+    const stay = { clean: false, properties: { sessionExpiryInterval: 600 } };
+    const anna = await connect(target, 'anna', stay);
+    for (let i = 0; i < 20; i++) await anna.subscribe(`$share/g${i}/a`);
+    const publisher = await connect(target, 'publisher');
+    const before = target.shards.publishCount;
+    expect(await publish(publisher, 'a', 'x')).toBe(0);
+    expect(target.shards.publishCount).toBe(before + 1);
+    for (let i = 0; i < 20; i++) expect((await take(anna)).payload.toString()).toBe('x');
+  });
+
   test('each message goes to one member in turn, and to every other subscriber as well [broker]', async () => {
     const target = await startGateway();
     const members = [await connect(target, 'm1'), await connect(target, 'm2'), await connect(target, 'm3')];
