@@ -92,11 +92,13 @@ const reloadFailed = slotOf('aclReloads', 'failed');
 
 /** What is remembered of one subject. */
 interface Memory {
-  generation: number;
+  readonly generation: number;
+  /** Whom the steps are for: a subject may prove another identity later. */
+  readonly identity: Identity | undefined;
   /** Undefined: nothing limits this subject. */
-  steps: readonly AclStep[] | undefined;
+  readonly steps: readonly AclStep[] | undefined;
   /** Topic name → bits of allowed publishes. */
-  topics: Map<string, number>;
+  readonly topics: Map<string, number>;
   /** The last topic as bytes, and its bits. */
   lastTopic: Buffer;
   lastBits: number;
@@ -228,9 +230,13 @@ class Access implements AccessControl {
 
   #memoryOf(subject: Subject): Memory {
     const memory = this.#memories.get(subject);
-    if (memory !== undefined && memory.generation === this.#generation) return memory;
+    const { identity } = subject;
+    if (memory !== undefined && memory.generation === this.#generation && memory.identity === identity) {
+      return memory;
+    }
     const fresh: Memory = {
       generation: this.#generation,
+      identity,
       steps: this.#stepsOf(subject),
       topics: new Map(),
       lastTopic: noBytes,

@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { createAccessControl } from '../../src/auth/access.js';
+import { createAccessControl, type Subject } from '../../src/auth/access.js';
 import type { AclRule } from '../../src/auth/acl-rule.js';
 import { loadConfig } from '../../src/config/config.js';
 import { slotOf } from '../../src/telemetry/counter-layout.js';
@@ -234,6 +234,17 @@ describe('what is remembered', () => {
     expect(access.mayPublish(who, 'a', 1, false)).toBe(false);
     expect(access.mayPublish(who, 'b', 1, false)).toBe(true);
     expect(counters.total(slotOf('aclReloads', 'loaded'))).toBe(1);
+  });
+
+  test('another identity of the same subject is decided by its own rules [broker]', () => {
+    const { access } = aclFixture('user bob\ntopic write a\n');
+    const who: { -readonly [K in keyof Subject]: Subject[K] } = subject('c', 'bob');
+    who.identity = { username: 'bob' };
+    expect(access.mayPublish(who, 'a', 1, false)).toBe(true);
+    who.identity = { username: 'bob', rules: [deny('publish', 'a')] };
+    expect(access.mayPublish(who, 'a', 1, false)).toBe(false);
+    who.identity = { username: 'bob', isSuperuser: true };
+    expect(access.mayPublish(who, 'b', 1, false)).toBe(true);
   });
 
   test('a file that is broken when it is read again changes nothing, and the log names the line [broker]', () => {
