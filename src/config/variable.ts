@@ -73,7 +73,7 @@ export function path(name: string, options: Common & { fallback: string }): Vari
   };
 }
 
-/** A path that may be left out; made absolute against the working directory. */
+/** A path that may be left out, which is also said by `none`; made absolute against the working directory. */
 export function optionalPath(name: string, options: Common): Variable<string | undefined> {
   return {
     ...common(name, options),
@@ -82,7 +82,7 @@ export function optionalPath(name: string, options: Common): Variable<string | u
     unit: '',
     defaultText: 'none',
     fallback: () => undefined,
-    parse: (given) => resolve(given),
+    parse: (given) => (given === 'none' ? undefined : resolve(given)),
   };
 }
 

@@ -52,7 +52,12 @@ export function parseControlFrame(frame: Buffer, version: ProtocolVersion): Cont
   }
   // MQTT 3.1 allows DUP on these three; mqtt-packet knows only the later rule.
   if (parseVersion === 3) frame[0] = (frame[0] as number) & ~dupFlag;
-  return parseChecked(frame, parseVersion);
+  const packet = parseChecked(frame, parseVersion);
+  if (packet.cmd === 'connect' && packet.will !== undefined && reader.willPropertyBytes !== undefined) {
+    // Not enumerable: the packet stays what mqtt-packet would write; only the bytes keep the order [MQTT-3.1.3-10].
+    Object.defineProperty(packet.will, 'propertyBytes', { value: reader.willPropertyBytes });
+  }
+  return packet;
 }
 
 /**
@@ -251,6 +256,8 @@ function unsupported(message: string, clause: string): ProtocolError {
 class FrameReader {
   /** True when the packet has no body. */
   readonly isEmpty: boolean;
+  /** The will properties of a CONNECT as they stand in the frame, copied. */
+  willPropertyBytes: Buffer | undefined;
   private readonly frame: Buffer;
   private readonly header: number;
   private pos: number;
@@ -344,6 +351,9 @@ class FrameReader {
     if (start + length > this.frame.length) throw malformed('properties are cut off');
     const scan = createPropertyScan();
     scanProperties(this.frame, start, start + length, carrier, scan);
+    if (carrier === willProperties) {
+      this.willPropertyBytes = Buffer.from(this.frame.subarray(start, start + length));
+    }
     this.pos = start + length;
     return scan;
   }

@@ -194,6 +194,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   }
 
   close(): void {
+    this.context.wills.stop();
     this.#closeListeners();
     clearInterval(this.#sweeper);
     clearInterval(this.#certificateWatch);

@@ -39,7 +39,7 @@ export interface ContextOptions {
 export function buildContext(options: ContextOptions): GatewayContext {
   const { config, shards, router, counters, logger, clock, hooks } = options;
   const retained = new RetainedStore({ shards, config, counters, clock, logger });
-  const registry = new SessionRegistry();
+  const registry = new SessionRegistry(counters);
   const publisher = new LocalPublisher({ router, shards, counters, registry, retained });
   const context = {
     ...options,
@@ -62,7 +62,10 @@ export function buildContext(options: ContextOptions): GatewayContext {
     config,
     counters,
     logger,
-    mayPublish: (will) => mayPublishWill(context, will),
+    // The rights of a client that is gone are those it had when it connected.
+    mayPublish: ({ clientId, username, peername, topic, qos, retain }, owner) =>
+      context.access === undefined ||
+      context.access.mayPublish(owner ?? { clientId, username, peername }, topic, qos, retain),
   });
   return context;
 }
@@ -91,15 +94,4 @@ export function closeContext(context: GatewayContext): void {
   context.publisher.close();
   context.sessions.close();
   context.retained.close();
-}
-
-// The rights of a client that is gone are those it had when it connected.
-function mayPublishWill(
-  { registry, access }: GatewayContext,
-  will: Parameters<NonNullable<ConstructorParameters<typeof WillService>[0]['mayPublish']>>[0],
-): boolean {
-  if (access === undefined) return true;
-  const identity = registry.get(will.clientId)?.client?.identity;
-  const subject = { clientId: will.clientId, username: will.username, peername: will.peername };
-  return access.mayPublish(identity ?? subject, will.topic, will.qos, will.retain);
 }

@@ -573,8 +573,10 @@ export class Client implements PacketSink, SessionClient {
     const session = this.#session;
     this.#inbound?.close();
     if (session === undefined || !wasConnected) return;
-    this.#context.wills.connectionLost(session.clientId, session.expiryIntervalS);
+    const { clientId, expiryIntervalS } = session;
+    // First the session goes: no share group is to choose it for its own will.
     session.disconnect(this);
+    this.#context.wills.connectionLost(clientId, expiryIntervalS);
     if (this.#facts !== undefined) this.#context.hooks.clients?.disconnected(this.#facts, this.#endReason);
   }
 }

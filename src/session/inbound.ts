@@ -174,6 +174,8 @@ export class Inbound implements Publisher, AckSink {
     const retainShard = isRetain ? retained.shardIdFor(topic, topicFrom, topicTo) : -1;
     const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
     if (queues.length > 0) {
+      // Opened before anybody asks for room: the frame that opens it needs some as well.
+      this.#handle ??= shards.openPublisher(this);
       if (pace.publishesLeft <= 0) {
         this.#waits = 'turn';
         this.#resume();
@@ -204,6 +206,7 @@ export class Inbound implements Publisher, AckSink {
     }
     counters.add(slot.packetsReceived + packetType.publish, 1);
     counters.add(slot.publishesReceived + qos, 1);
+    counters.add(slot.publishBytesReceived, payloadEnd - payloadStart);
     const messageFlags = qos | ((flags & 1) !== 0 ? MessageFlag.retain : 0);
     live.set(
       topic,

@@ -188,6 +188,7 @@ export class PublishWriter {
     );
     this.#counters.add(slot.packetsSent + packetType.publish, 1);
     this.#counters.add(slot.publishesSent + qos, 1);
+    this.#counters.add(slot.publishBytesSent, payloadEnd - payloadStart);
   }
 
   /** Writes a PUBREL. */

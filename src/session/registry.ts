@@ -6,6 +6,7 @@
  * second and is walked by `tick`, so an expiry costs no timer. Gives up: expiry up to a second late.
  */
 import { slot } from '../telemetry/counter-layout.js';
+import type { Counters } from '../telemetry/counter.js';
 import type { GatewayContext } from './context.js';
 import { Session } from './session.js';
 
@@ -17,11 +18,16 @@ export interface OpenedSession {
 
 /** See the file header. */
 export class SessionRegistry {
+  readonly #counters: Pick<Counters, 'add'>;
   readonly #sessions = new Map<string, Session>();
   /** Second of expiry → sessions. */
   readonly #calendar = new Map<number, Set<Session>>();
   readonly #bucketOf = new Map<Session, number>();
   #lastSecond = Number.NEGATIVE_INFINITY;
+
+  constructor(counters: Pick<Counters, 'add'>) {
+    this.#counters = counters;
+  }
 
   get size(): number {
     return this.#sessions.size;
@@ -108,6 +114,7 @@ export class SessionRegistry {
     this.#calendar.delete(second);
     for (const session of bucket) {
       this.#bucketOf.delete(session);
+      this.#counters.add(slot.sessionsExpired, 1);
       session.end();
     }
   }

@@ -6,8 +6,6 @@
  * client is connected (REF 1.7). QoS 2 ids that were received stay until PUBREL [MQTT-4.3.3-10], whatever
  * connection they came on. A session with an expiry has a durable half (`durable`), which survives the process.
  */
-import type { IConnectPacket } from 'mqtt-packet';
-
 import { isShare, parseShare } from '../mqtt/topic.js';
 import {
   isQueueSubscription,
@@ -45,9 +43,6 @@ export interface SharedSubscription {
   readonly topicFilter: string;
   readonly options: SubscriptionOptions;
 }
-
-/** The will of a connection as CONNECT brought it. */
-export type Will = NonNullable<IConnectPacket['will']>;
 
 /** What the registry and the session need of the connection's protocol object. */
 export interface SessionClient {

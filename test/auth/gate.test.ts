@@ -56,7 +56,7 @@ describe('a gate', () => {
       }),
     );
     expect(gate.run(() => Promise.resolve(0))).toBeUndefined();
-    await Promise.all(answers);
+    for (const answer of answers) await answer;
     expect(order).toEqual(Array.from({ length: 5001 }, (_, index) => index));
     expect([gate.active, gate.waiting]).toEqual([0, 0]);
   });
