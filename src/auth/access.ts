@@ -99,8 +99,9 @@ interface Memory {
   readonly steps: readonly AclStep[] | undefined;
   /** Topic name → bits of allowed publishes. */
   readonly topics: Map<string, number>;
-  /** The last topic as bytes, and its bits. */
+  /** The last topic as the first `lastLength` bytes, and its bits. Length 0: none. */
   lastTopic: Buffer;
+  lastLength: number;
   lastBits: number;
 }
 
@@ -141,10 +142,9 @@ class Access implements AccessControl {
     retain: boolean,
   ): boolean {
     const memory = this.#memoryOf(subject);
-    if (!isSame(memory.lastTopic, topic, start, end)) {
+    if (!isLast(memory, topic, start, end)) {
       memory.lastBits = this.#bitsOf(memory, topic.toString('utf8', start, end));
-      memory.lastTopic =
-        end - start > topicLengthRememberedMax ? noBytes : Buffer.from(topic.subarray(start, end));
+      remember(memory, topic, start, end);
     }
     return this.#answer(memory.lastBits, qos, retain);
   }
@@ -240,6 +240,7 @@ class Access implements AccessControl {
       steps: this.#stepsOf(subject),
       topics: new Map(),
       lastTopic: noBytes,
+      lastLength: 0,
       lastBits: 0,
     };
     this.#memories.set(subject, fresh);
@@ -259,12 +260,18 @@ function isServerTopic(topicName: string): boolean {
   return topicName.startsWith('$') && /^\$(?:SYS|share|queue|q)(?:\/|$)/.test(topicName);
 }
 
-/** An empty `known` is never the same: topic names are not empty. */
-function isSame(known: Buffer, topic: Buffer, start: number, end: number): boolean {
-  const { length } = known;
-  if (length === 0 || length !== end - start) return false;
-  for (let i = 0; i < length; i++) if (known[i] !== topic[start + i]) return false;
+function isLast({ lastTopic, lastLength }: Memory, topic: Buffer, start: number, end: number): boolean {
+  // Topic names are not empty, so that length 0 is never the same.
+  if (lastLength !== end - start || lastLength === 0) return false;
+  for (let i = 0; i < lastLength; i++) if (lastTopic[i] !== topic[start + i]) return false;
   return true;
+}
+
+function remember(memory: Memory, topic: Buffer, start: number, end: number): void {
+  memory.lastLength = 0;
+  if (end - start > topicLengthRememberedMax) return;
+  if (memory.lastTopic.length < end - start) memory.lastTopic = Buffer.allocUnsafeSlow(end - start);
+  memory.lastLength = topic.copy(memory.lastTopic, 0, start, end);
 }
 
 /** Two states of a file are the same when nobody wrote to it and nobody put another in its place. */
