@@ -8,7 +8,6 @@
  * has a place for it [MQTT-4.13.1-1]. Gives up: nothing of a session; that is `session.ts`.
  */
 import type {
-  IAuthPacket,
   IConnectPacket,
   IDisconnectPacket,
   ISubscribePacket,
@@ -25,7 +24,8 @@ import { connackReturnCode, reasonCode, reasonName, violation } from '../mqtt/re
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import { FIRST_ERROR_REASON_CODE } from '../telemetry/metric-catalogue.js';
 import { readConnect, readDisconnectExpiry, type ConnectTerms } from './connect.js';
-import type { AuthExchange, AuthRequest, AuthStep, Identity } from '../auth/authenticator.js';
+import type { AuthStep, Identity } from '../auth/authenticator.js';
+import { Authentication, type AuthenticationOwner } from './authentication.js';
 import type { ClientFacts, ClientIdentity, GatewayContext } from './context.js';
 import { Inbound } from './inbound.js';
 import type { Session, SessionClient } from './session.js';
@@ -37,7 +37,7 @@ const timerMsMax = 2_147_483_647;
 const refusedByConnack = slotOf('connectionsRefused', 'connack');
 
 /** See the file header. One per connection. */
-export class Client implements PacketSink, SessionClient {
+export class Client implements PacketSink, SessionClient, AuthenticationOwner {
   readonly #context: GatewayContext;
   readonly #wire: Wire;
   readonly #newClientId: () => string;
@@ -47,12 +47,7 @@ export class Client implements PacketSink, SessionClient {
   #terms: ConnectTerms | undefined;
   #session: Session | undefined;
   #inbound: Inbound | undefined;
-  #request: AuthRequest | undefined;
-  /** Set while an enhanced authentication waits for the client's AUTH. */
-  #exchange: AuthExchange | undefined;
-  #method: string | undefined;
-  /** The CONNECT that an enhanced authentication is about. */
-  #connecting: IConnectPacket | undefined;
+  readonly #authentication: Authentication;
   #expiryTimer: NodeJS.Timeout | undefined;
   #endReason: number = reasonCode.unspecifiedError;
   #facts: ClientFacts | undefined;
@@ -61,6 +56,7 @@ export class Client implements PacketSink, SessionClient {
     this.#context = context;
     this.#wire = wire;
     this.#newClientId = newClientId;
+    this.#authentication = new Authentication(this, context.hooks.authenticator);
   }
 
   get state(): 'connecting' | 'authenticating' | 'connected' | 'ended' {
@@ -94,7 +90,7 @@ export class Client implements PacketSink, SessionClient {
     properties: Readonly<PropertyScan>,
   ): boolean {
     // Before CONNECT the decoder lets nothing else pass; behind an undecided one it waits.
-    if (this.#inbound === undefined || this.#state !== 'connected') return this.#state !== 'authenticating';
+    if (this.#inbound === undefined || this.#state !== 'connected') return this.#isOver();
     return this.#inbound.publish(
       buffer,
       flags,
@@ -110,7 +106,7 @@ export class Client implements PacketSink, SessionClient {
   }
 
   onAck(type: AckType, packetId: number, reason: number): boolean {
-    if (this.#session === undefined || this.#state !== 'connected') return true;
+    if (this.#session === undefined || this.#state !== 'connected') return this.#isOver();
     this.#context.counters.add(slot.packetsReceived + type, 1);
     const { outbound } = this.#session;
     if (type === packetType.puback) outbound.onPuback(packetId, reason);
@@ -121,6 +117,7 @@ export class Client implements PacketSink, SessionClient {
   }
 
   onPing(): boolean {
+    if (this.#state !== 'connected') return this.#isOver();
     this.#context.counters.add(slot.packetsReceived + packetType.pingreq, 1);
     const { outbox } = this.#wire;
     outbox.ensure(pingBytes);
@@ -129,11 +126,22 @@ export class Client implements PacketSink, SessionClient {
     return true;
   }
 
+  /**
+   * For packets that only a connected client sends: true when they mean nothing any more, false when they wait for the
+   * decision about CONNECT. Within an exchange they are a breach [MQTT-3.1.2-30].
+   */
+  #isOver(): boolean {
+    if (this.#state !== 'authenticating') return true;
+    if (this.#authentication.isExchanging)
+      throw violation('a packet within an authentication', 'MQTT-3.1.2-30');
+    return false;
+  }
+
   onPacket(packet: Packet): boolean {
     if (this.#state === 'ended') return true;
     if (this.#state === 'authenticating') {
       // Behind a CONNECT whose authentication is under way: offered again once it is decided.
-      if (this.#exchange === undefined) return false;
+      if (!this.#authentication.isExchanging) return false;
       this.#authenticateFurther(packet);
       return true;
     }
@@ -157,7 +165,7 @@ export class Client implements PacketSink, SessionClient {
       case 'auth':
         this.#count(packetType.auth);
         this.#connected();
-        this.#authenticateAnew(packet);
+        this.#authentication.anew(packet);
         return true;
       default:
         throw violation(`a client does not send ${packet.cmd}`);
@@ -220,83 +228,50 @@ export class Client implements PacketSink, SessionClient {
     const terms = readConnect(packet, this.#context.config, this.#newClientId);
     this.#maximumPacketSize = terms.maximumPacketSize;
     this.#wire.setVersion(version);
-    const { authenticator } = this.#context.hooks;
-    this.#request = {
+    this.#terms = terms;
+    this.#state = 'authenticating';
+    this.#authentication.begin(packet, {
       clientId: terms.clientId,
       username: packet.username,
       password: packet.password === undefined ? undefined : Buffer.from(packet.password),
       protocolVersion: version,
       facts: this.#wire.facts,
-    };
-    this.#terms = terms;
-    const method = packet.properties?.authenticationMethod;
-    if (method !== undefined) {
-      this.#exchange = authenticator?.exchange(method, this.#request);
-      this.#method = method;
-      if (this.#exchange === undefined) {
-        this.#refuseAndEnd(reasonCode.badAuthenticationMethod);
-        return;
-      }
-      this.#state = 'authenticating';
-      this.#connecting = packet;
-      this.#step(packet.properties?.authenticationData);
-      return;
-    }
-    const answer = authenticator?.authenticate(this.#request) ?? anybody(packet.username);
-    if (!(answer instanceof Promise)) {
-      this.#decide(answer, packet);
-      return;
-    }
-    this.#state = 'authenticating';
-    this.#whenDecided(answer, (step) => this.#decide(step, packet));
+    });
   }
 
-  /** Waits for an answer with the connection held. */
-  #whenDecided(answer: Promise<AuthStep>, take: (step: AuthStep) => void): void {
-    const held = this.#state;
+  // ── what its authentication asks for ──
+
+  hold(): void {
     this.#wire.hold();
-    answer
-      .catch((error: unknown): AuthStep => {
-        this.#context.logger.error({ err: error }, 'the authenticator failed');
-        return { kind: 'refused', reasonCode: reasonCode.serverUnavailable };
-      })
-      .then((step) => {
-        if (this.#state !== held) return;
-        take(step);
-        this.#wire.resume();
-      })
-      .catch((error: unknown) => {
-        this.#context.logger.error({ err: error }, 'CONNECT failed');
-        this.close(reasonCode.unspecifiedError);
-      });
   }
 
-  /** One step of an enhanced authentication with the client's data. */
-  #step(data: Buffer | undefined): void {
-    const answer = this.#exchange!.step(data);
-    if (answer instanceof Promise) this.#whenDecided(answer, (step) => this.#stepped(step));
-    else this.#stepped(answer);
+  resume(): void {
+    this.#wire.resume();
   }
 
-  #stepped(step: AuthStep): void {
-    if (step.kind === 'continue') {
-      this.#sendAuth(reasonCode.continueAuthentication, step.data);
-      return;
-    }
-    const connecting = this.#connecting;
-    this.#exchange = undefined;
-    if (connecting !== undefined) {
-      this.#connecting = undefined;
-      this.#decide(step, connecting);
-    } else if (step.kind === 'refused') {
-      this.close(step.reasonCode); // [MQTT-4.12.1-2]
+  get isWaiting(): boolean {
+    return this.#state === 'authenticating' || this.#state === 'connected';
+  }
+
+  failed(error: unknown): void {
+    this.#context.logger.error({ err: error }, 'the authenticator failed');
+  }
+
+  sendAuth(code: number, authenticationMethod: string, data: Buffer | undefined): void {
+    const properties = { authenticationMethod, ...(data && { authenticationData: data }) };
+    this.#send({ cmd: 'auth', reasonCode: code, properties }, packetType.auth);
+  }
+
+  renewed(step: AuthStep): void {
+    if (step.kind !== 'success') {
+      this.close(step.kind === 'refused' ? step.reasonCode : reasonCode.unspecifiedError); // [MQTT-4.12.1-2]
     } else if (step.identity.username !== this.identity?.identity.username) {
       // A connection stays with the user that opened it.
       this.close(reasonCode.notAuthorized);
     } else {
       this.#inbound?.proveAnew(step.identity);
       this.#expireAt(step.identity.expiresAtMs);
-      this.#sendAuth(reasonCode.success, step.data);
+      this.sendAuth(reasonCode.success, this.#authentication.method ?? '', step.data);
     }
   }
 
@@ -309,37 +284,7 @@ export class Client implements PacketSink, SessionClient {
     }
     if (packet.cmd !== 'auth') throw violation('a packet within an authentication', 'MQTT-3.1.2-30');
     this.#count(packetType.auth);
-    this.#checkMethod(packet);
-    if (packet.reasonCode !== reasonCode.continueAuthentication) {
-      throw violation('AUTH with another reason code than 0x18', 'MQTT-4.12.0-3');
-    }
-    this.#step(packet.properties?.authenticationData);
-  }
-
-  /** AUTH on a connection that is up: re-authentication, begun or continued [MQTT-4.12.1-1]. */
-  #authenticateAnew(packet: IAuthPacket): void {
-    if (this.#method === undefined) {
-      throw violation('AUTH without Authentication Method in CONNECT', 'MQTT-4.12.0-7');
-    }
-    this.#checkMethod(packet);
-    if (packet.reasonCode === reasonCode.reAuthenticate && this.#exchange === undefined) {
-      this.#exchange = this.#context.hooks.authenticator?.exchange(this.#method, this.#request!);
-      if (this.#exchange === undefined) throw violation('the method is gone');
-    } else if (packet.reasonCode !== reasonCode.continueAuthentication || this.#exchange === undefined) {
-      throw violation('AUTH that nobody waits for', 'MQTT-4.12.0-3');
-    }
-    this.#step(packet.properties?.authenticationData);
-  }
-
-  #checkMethod({ properties }: IAuthPacket): void {
-    if (properties?.authenticationMethod !== this.#method) {
-      throw violation('Authentication Method differs from the one of CONNECT', 'MQTT-4.12.0-5');
-    }
-  }
-
-  #sendAuth(code: number, data: Buffer | undefined): void {
-    const properties = { authenticationMethod: this.#method!, ...(data && { authenticationData: data }) };
-    this.#send({ cmd: 'auth', reasonCode: code, properties }, packetType.auth);
+    this.#authentication.further(packet);
   }
 
   #refuseAndEnd(code: number): void {
@@ -348,12 +293,9 @@ export class Client implements PacketSink, SessionClient {
     this.#end();
   }
 
-  /** The client is let in or not. */
-  #decide(step: AuthStep, packet: IConnectPacket): void {
+  decided(step: AuthStep, packet: IConnectPacket): void {
     const terms = this.#terms!;
     const { registry, wills, hooks } = this.#context;
-    // The password is not kept longer than it is needed.
-    this.#request = { ...this.#request!, password: undefined };
     if (step.kind !== 'success') {
       this.#refuseAndEnd(step.kind === 'refused' ? step.reasonCode : reasonCode.unspecifiedError);
       return;
@@ -380,9 +322,10 @@ export class Client implements PacketSink, SessionClient {
     this.#inbound = new Inbound(this.#context, session, this.#wire, this, terms.version, identity);
     this.#wire.setKeepAlive(terms.keepAliveS * 1500); // [MQTT-3.1.2-22]: one and a half times
     this.#expireAt(step.identity.expiresAtMs);
+    const { method } = this.#authentication;
     const properties = {
       ...terms.connack,
-      ...(this.#method !== undefined && { authenticationMethod: this.#method }),
+      ...(method !== undefined && { authenticationMethod: method }),
       ...(step.data !== undefined && { authenticationData: step.data }),
     };
     this.#send(
@@ -579,9 +522,4 @@ export class Client implements PacketSink, SessionClient {
     this.#context.wills.connectionLost(clientId, expiryIntervalS);
     if (this.#facts !== undefined) this.#context.hooks.clients?.disconnected(this.#facts, this.#endReason);
   }
-}
-
-/** Without an authenticator everybody is who they say. */
-function anybody(username: string | undefined): AuthStep {
-  return { kind: 'success', identity: { username } };
 }
