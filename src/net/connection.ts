@@ -56,6 +56,8 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
   #state: 'open' | 'quiet' | 'ending' | 'closed' = 'open';
   #reading: 'on' | 'held' | 'outbox-full' = 'on';
   #goesOn: 'no' | 'booked' = 'no';
+  /** Bytes read since it last waited for its turn. */
+  #sliceBytes = 0;
   readonly #openedAtMs: number;
   #lastPacketAtMs: number;
   #endedAtMs = 0;
@@ -104,7 +106,9 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     }
     // Bytes of an unfinished packet are no sign of life [MQTT-3.1.2-22].
     if (this.#decoder.carriedBytes !== carried + length) this.#lastPacketAtMs = this.#host.coarseNowMs;
+    this.#sliceBytes += length;
     if (state !== 'ready' || this.outbox.bytesWaiting > this.outbox.bytesMax) this.#afterDecoding(state);
+    else if (this.#sliceBytes > this.#transport.sliceBytesMax) this.#afterDecoding('slice-used');
     this.#host.context.shards.pump();
   }
 
@@ -128,6 +132,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
 
   goOn(): void {
     this.#goesOn = 'no';
+    this.#sliceBytes = 0;
     if (this.#state !== 'open') return;
     let state = this.#decoder.state;
     if (state === 'held' || state === 'stopped' || state === 'slice-used') {

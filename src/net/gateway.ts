@@ -22,6 +22,7 @@ import type { Shards } from '../shard/link.js';
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
+import { Admission } from './admission.js';
 import { BlockPool } from './block-pool.js';
 import { Connection, type ConnectionHost } from './connection.js';
 import { Fullness } from './fullness.js';
@@ -81,6 +82,7 @@ export function createGateway(options: GatewayOptions): Gateway {
 }
 
 const refusedByLimit = slotOf('connectionsRefused', 'limit');
+const refusedByRate = slotOf('connectionsRefused', 'rate');
 
 class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   readonly context: GatewayContext;
@@ -92,6 +94,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   readonly counters: Counters;
   readonly logger: Logger;
   readonly handshakes: Handshakes;
+  readonly admission: Admission;
   readonly sharesReadBuffer: boolean;
   readonly #listeners: readonly Listener[];
   #sweeper: NodeJS.Timeout | undefined;
@@ -122,6 +125,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
     this.counters = counters;
     this.logger = logger;
     this.handshakes = new Handshakes(counters, logger);
+    this.admission = new Admission(config, clock.nowMs());
     this.sharesReadBuffer = options.sharesReadBuffer ?? true;
     const faults = listenerFaults(config);
     if (faults.length > 0) throw new ConfigError(faults);
@@ -215,9 +219,13 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
     return this.context.clock.nowMs();
   }
 
-  admits(): boolean {
-    if (this.connectionCount < this.config.connectionsMax) return true;
-    this.counters.add(refusedByLimit, 1);
+  admits(cost: number): boolean {
+    if (this.connectionCount >= this.config.connectionsMax) {
+      this.counters.add(refusedByLimit, 1);
+      return false;
+    }
+    if (this.admission.admits(cost, this.context.clock.nowMs())) return true;
+    this.counters.add(refusedByRate, 1);
     return false;
   }
 

@@ -18,6 +18,8 @@ const faultSlots = {
   'tls-handshake': slotOf('connectionsRefused', 'tls-handshake'),
   'ws-upgrade': slotOf('connectionsRefused', 'ws-upgrade'),
   'connect-timeout': slotOf('connectionsRefused', 'connect-timeout'),
+  'address-limit': slotOf('connectionsRefused', 'address-limit'),
+  'address-rate': slotOf('connectionsRefused', 'address-rate'),
 } as const;
 
 /** Where a connection failed before it spoke MQTT. */

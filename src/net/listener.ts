@@ -15,13 +15,14 @@ import type { ListenerSetting } from '../config/listener.js';
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
+import type { Admission, AddressFault } from './admission.js';
 import type { Handshake, Handshakes } from './handshake.js';
-import { factsOf, peerOf, peername } from './peer.js';
+import { factsOf, peerOf, peername, unixPeer, type Peer } from './peer.js';
 import { ProxyHeaderReader } from './proxy-header.js';
 import { feedHeader, ProxyTrust, readHeader } from './proxy-stage.js';
 import { startServer, type Place } from './server-start.js';
 import { SocketTransport } from './socket-transport.js';
-import { TcpListener, type ReadCallback } from './tcp-listener.js';
+import { socketOptions, TcpListener, type ReadCallback } from './tcp-listener.js';
 import { TlsStage } from './tls-stage.js';
 import type { Transport, TransportUser } from './transport.js';
 import { WebSocketStage } from './websocket-stage.js';
@@ -36,8 +37,9 @@ export interface ListenerHost {
   /** False reads plain sockets by `data` events, for the test of that path. */
   readonly sharesReadBuffer: boolean;
   nowMs(): number;
-  /** False when there are as many connections as there may be; the refusal is counted. */
-  admits(): boolean;
+  readonly admission: Admission;
+  /** False when connections are too many or come too fast; `cost` is how many this one counts as. The refusal is counted. */
+  admits(cost: number): boolean;
   /** Makes the connection that uses `transport`; `acceptedAtMs` is when its time until CONNECT began. */
   open(transport: Transport, acceptedAtMs: number): TransportUser;
 }
@@ -53,7 +55,13 @@ export interface BoundListener {
 }
 
 const refusedByListenerLimit = slotOf('connectionsRefused', 'listener-limit');
+const refusedByAddress = {
+  'address-limit': slotOf('connectionsRefused', 'address-limit'),
+  'address-rate': slotOf('connectionsRefused', 'address-rate'),
+} as const satisfies Record<AddressFault, number>;
 const refusedByProxy = slotOf('connectionsRefused', 'proxy-header');
+/** A TLS handshake takes more time than all else until CONNECT: it counts as so many connections. */
+const tlsCost = 4;
 
 /** See the file header. */
 export class Listener {
@@ -65,6 +73,8 @@ export class Listener {
   readonly #server: Server | undefined;
   readonly #tls: TlsStage | undefined;
   readonly #webSocket: WebSocketStage | undefined;
+  /** How many connections one of this listener counts as where rates are limited. */
+  readonly #cost: number;
   #count = 0;
   readonly #released = (): void => {
     this.#count--;
@@ -76,15 +86,17 @@ export class Listener {
     this.setting = setting;
     this.#host = host;
     this.#isUnix = kind === 'unix';
+    this.#cost = tls === undefined ? 1 : tlsCost;
     this.#trust = proxyProtocol ? new ProxyTrust(proxyFrom) : undefined;
     if (kind === 'tcp' || kind === 'unix') {
       this.#plain = new TcpListener((socket) => this.#acceptPlain(socket), {
         sharesBuffer: host.sharesReadBuffer,
+        keepAliveMs: host.config.tcpKeepAliveMs,
         onFault: (error) => this.#onFault(error),
       });
       return;
     }
-    this.#server = createServer({ pauseOnConnect: true, allowHalfOpen: true, noDelay: true }, (socket) =>
+    this.#server = createServer(socketOptions(host.config.tcpKeepAliveMs), (socket) =>
       this.#acceptStaged(socket),
     );
     if (kind === 'ws' || kind === 'wss') {
@@ -155,18 +167,41 @@ export class Listener {
   /** False when the socket was refused and destroyed. */
   #admit(socket: Socket): boolean {
     const { counters } = this.#host;
-    if (this.#host.admits()) {
+    if (this.#host.admits(this.#cost)) {
       if (this.#count >= this.setting.connectionsMax) counters.add(refusedByListenerLimit, 1);
       else if (this.#trust?.trusts(socket, this.#isUnix) === false) counters.add(refusedByProxy, 1);
       else {
-        this.#count++;
-        socket.on('close', this.#released);
-        return true;
+        // Behind a proxy the header tells the address, later.
+        const fault = this.#trust === undefined ? this.#enter(socket, peerOf(socket, this.#isUnix)) : undefined;
+        if (fault === undefined) {
+          this.#count++;
+          socket.on('close', this.#released);
+          return true;
+        }
+        counters.add(refusedByAddress[fault], 1);
       }
     }
     socket.on('error', () => undefined);
     socket.destroy();
     return false;
+  }
+
+  /** Counts a connection for its address until it closes; answers why not when it may not. */
+  #enter(socket: Socket, peer: Peer): AddressFault | undefined {
+    const { peername: name } = peer;
+    // Of a Unix socket there is no address.
+    if (name === unixPeer.peername) return undefined;
+    const { admission } = this.#host;
+    const fault = admission.enter(name, this.#cost, this.#host.nowMs());
+    if (fault === undefined) socket.on('close', () => admission.leave(name));
+    return fault;
+  }
+
+  /** The same for a client behind a proxy; false ends its handshake. */
+  #enterBehind(handshake: Handshake): boolean {
+    const fault = this.#enter(handshake.socket, handshake.peer);
+    if (fault !== undefined) handshake.fail(fault, 'the address of the PROXY header');
+    return fault === undefined;
   }
 
   #acceptPlain(socket: Socket): ReadCallback | undefined {
@@ -188,7 +223,7 @@ export class Listener {
       }
       if (!handshake.isOpen) return;
       const used = feedHeader(reader, handshake, chunk, length);
-      if (used === undefined) return;
+      if (used === undefined || !this.#enterBehind(handshake)) return;
       user = this.#pass(handshake, new SocketTransport(socket, factsOf(this.setting, handshake.peer)));
       if (used < length) user.onRead(chunk.subarray(used, length), length - used);
     };
@@ -199,7 +234,11 @@ export class Listener {
     const { handshakes } = this.#host;
     const handshake = handshakes.begin(socket, peerOf(socket, false), 'proxy-header', this.#host.nowMs());
     if (this.#trust === undefined) this.#next(handshake);
-    else readHeader(handshake, () => this.#next(handshake));
+    else {
+      readHeader(handshake, () => {
+        if (this.#enterBehind(handshake)) this.#next(handshake);
+      });
+    }
   }
 
   #next(handshake: Handshake): void {

@@ -21,7 +21,7 @@ export interface Peer {
 }
 
 /** The peer of a Unix socket. */
-const unixPeer: Peer = { peername: 'unix:', isLoopback: true, secure: false, certificate: undefined };
+export const unixPeer: Peer = { peername: 'unix:', isLoopback: true, secure: false, certificate: undefined };
 
 /** The peer as the socket tells it. */
 export function peerOf(socket: Socket, isUnix: boolean): Peer {

@@ -7,11 +7,18 @@
 import type { Socket } from 'node:net';
 
 import type { ConnectionFacts } from '../auth/connection-facts.js';
-import type { SentCallback, Transport, TransportUser } from './transport.js';
+import {
+  codedSliceBytes,
+  plainSliceBytes,
+  type SentCallback,
+  type Transport,
+  type TransportUser,
+} from './transport.js';
 
 /** See the file header. */
 export class SocketTransport implements Transport {
   readonly facts: ConnectionFacts;
+  readonly sliceBytesMax: number;
   readonly #socket: Socket;
   readonly #wire: Socket;
 
@@ -20,6 +27,7 @@ export class SocketTransport implements Transport {
     this.#socket = socket;
     this.#wire = wire;
     this.facts = facts;
+    this.sliceBytesMax = wire === socket ? plainSliceBytes : codedSliceBytes;
   }
 
   get bytesUnsent(): number {

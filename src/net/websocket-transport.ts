@@ -11,7 +11,7 @@ import type { WebSocket } from 'ws';
 
 import type { ConnectionFacts } from '../auth/connection-facts.js';
 import { bytesQueuedBy } from './socket-transport.js';
-import type { SentCallback, Transport, TransportUser } from './transport.js';
+import { codedSliceBytes, type SentCallback, type Transport, type TransportUser } from './transport.js';
 
 const binary = { binary: true, compress: false } as const;
 const closeNormal = 1000;
@@ -20,6 +20,7 @@ const closeUnsupportedData = 1003;
 /** See the file header. */
 export class WebSocketTransport implements Transport {
   readonly facts: ConnectionFacts;
+  readonly sliceBytesMax = codedSliceBytes;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #wire: Socket;

@@ -4,7 +4,7 @@ import path from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { slotOf } from '../../src/telemetry/counter-layout.js';
+import { slot, slotOf } from '../../src/telemetry/counter-layout.js';
 import { sleep, until } from '../harness/wait.js';
 import { publishPacket } from './test-gateway.js';
 import {
@@ -38,7 +38,7 @@ function start(carrier: Carrier, env: Readonly<Record<string, string>> = {}): Pr
 
 describe.each(carriers)('over $title', (carrier: Carrier) => {
   test.each([4, 5] as const)(
-    'messages of all QoS are acknowledged and delivered in MQTT version %i [MQTT-4.3.3-2]',
+    'messages of all QoS are acknowledged and delivered in MQTT version %i [MQTT-4.2.0-1]',
     async (version) => {
       const at = await start(carrier);
       const client = await StreamClient.connect(at, carrier, 'a', { protocolVersion: version });
@@ -134,18 +134,28 @@ describe.each(carriers.filter(({ preface }) => preface === undefined))('over $ti
     const at = await start(carrier);
     const flood = await StreamClient.connect(at, carrier, 'flood');
     const other = await StreamClient.connect(at, carrier, 'other');
-    flood.stream.removeAllListeners('data');
-    let answered = 0;
-    flood.stream.on('data', (chunk: Buffer) => (answered += chunk.length));
-    const pings = Buffer.alloc(2_000_000, 'c000', 'hex');
-    flood.send(pings);
-    await until(() => answered > 0, 'the first answers');
-    await ping(other);
-    expect(answered).toBeLessThan(pings.length);
-    await until(() => answered === pings.length, 'all answers');
+    const { counters } = at.target;
+    const message = flood.encode(publishPacket('t', 'x'.repeat(100), { qos: 0 }));
+    const piece = Buffer.concat(Array.from({ length: 1000 }, () => message));
+    const pieces = 150;
+    let before = counters.total(slot.bytesReceived);
+    const end = before + pieces * piece.length;
+    for (let i = 0; i < pieces; i++) flood.send(piece);
+    let most = 0;
+    let turns = 0;
+    // The gateway runs in this thread: what it reads between two turns is what others have to wait for.
+    while (before < end) {
+      await new Promise((resolve) => setImmediate(resolve));
+      const now = counters.total(slot.bytesReceived);
+      most = Math.max(most, now - before);
+      before = now;
+      if (++turns === 3) other.send('c000');
+    }
+    expect(most).toBeLessThan(2_000_000);
+    await other.expect('pingresp');
   });
 
-  test('the end of the stream of a client ends its connection [MQTT-3.1.4-3]', async () => {
+  test('the end of the stream of a client ends its connection, not its session [broker]', async () => {
     const at = await start(carrier);
     const client = await StreamClient.connect(at, carrier, 'a', {
       properties: { sessionExpiryInterval: 60 },
