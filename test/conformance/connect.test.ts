@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 
 import type { RawClient } from '../harness/raw-client.js';
+import { until } from '../harness/wait.js';
 import { connect, expectNothing, open, publishPacket, startGateway } from '../net/test-gateway.js';
 import { badStrings, connectFrame, field, frame, packetSizes, tap } from './wire.js';
 
@@ -302,5 +303,35 @@ describe('what MQTT 5.0 clients get besides messages', () => {
     second.send({ ...connect5, ...lasting, clientId: 'a' });
     expect((await second.next()).cmd).toBe('connack');
     expect((await second.expect('publish')).payload.toString()).toBe('x');
+  });
+
+  test('a client that cannot take its CONNACK is closed and leaves nothing behind [MQTT-3.1.2-24]', async () => {
+    const target = await startGateway();
+    for (const clientId of ['', 'a']) {
+      const client = await open(target);
+      const received = tap(client);
+      const properties = { maximumPacketSize: 4, sessionExpiryInterval: 1000 };
+      client.send({ ...connect5, clientId, properties });
+      await client.expectClosed();
+      expect(received().length).toBe(0);
+    }
+    await until(() => target.gateway.connectionCount === 0, 'the end of the connections');
+    expect(target.gateway.sessions.size).toBe(0);
+  });
+
+  test('a session whose resumption fails for the size of CONNACK ends in its time all the same [MQTT-4.1.0-2]', async () => {
+    let nowMs = 1000;
+    const target = await startGateway({ clock: { nowMs: () => nowMs } });
+    const first = await connect(target, 'a', lasting);
+    first.send({ cmd: 'disconnect', reasonCode: 0 });
+    await first.expectClosed();
+    const second = await open(target);
+    const properties = { maximumPacketSize: 4, sessionExpiryInterval: 10 };
+    second.send({ ...connect5, clientId: 'a', clean: false, properties });
+    await second.expectClosed();
+    await until(() => target.gateway.connectionCount === 0, 'the end of the connections');
+    nowMs += 2_000_000;
+    target.gateway.sessions.tick(nowMs);
+    expect(target.gateway.sessions.size).toBe(0);
   });
 });
