@@ -58,7 +58,7 @@ export function hostOf(peername: string): string {
 }
 
 /** What failures are counted by: an IPv4 address, the first 64 bits of an IPv6 address, or the text itself. */
-function addressOf(peername: string): string {
+export function addressOf(peername: string): string {
   const host = hostOf(peername).replace(/%.*$/, '');
   if (!isIPv6(host)) return host;
   const mapped = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(host)?.[1];

@@ -9,6 +9,7 @@ import { availableParallelism } from 'node:os';
 
 import { aclSettings } from './acl-settings.js';
 import { transport } from './listener-settings.js';
+import { limitSettings } from './limit-settings.js';
 import { retainedSettings } from './retained-settings.js';
 import { sessionSettings } from './session-settings.js';
 import { share } from './share-settings.js';
@@ -42,7 +43,7 @@ const listener = {
     fallback: '127.0.0.1',
     pattern: hostPattern,
     range: hostRange,
-    help: 'Address of the MQTT listener. Clients are not authenticated, so another address than loopback is a conscious choice.',
+    help: 'Address of the MQTT listeners. Anonymous clients are let in from this machine only, see `SLUICE_ALLOW_ANONYMOUS`.',
   }),
   mqttPort: integer('SLUICE_MQTT_PORT', {
     fallback: 1883,
@@ -144,10 +145,10 @@ const mqtt = {
     help: 'Time from accepting a connection to its complete CONNECT.',
   }),
   keepAliveMaxS: seconds('SLUICE_KEEP_ALIVE_MAX', {
-    fallback: 0,
+    fallback: 65_535,
     min: 0,
     max: 65_535,
-    help: 'Longest Keep Alive that a client may choose; MQTT 5 clients are told. 0 for no limit.',
+    help: 'Longest Keep Alive that an MQTT 5 client may choose; one that asks for more, or for none, is told this one. 0 for no limit.',
   }),
   maximumPacketSize: bytes('SLUICE_MAX_PACKET_SIZE', {
     fallback: MB,
@@ -334,6 +335,7 @@ export interface Config
     Values<typeof storage>,
     Values<typeof mqtt>,
     Values<typeof session>,
+    Values<typeof limitSettings>,
     Values<typeof retainedSettings>,
     Values<typeof authentication>,
     Values<typeof sysSettings>,
@@ -358,6 +360,7 @@ export const sections: readonly Section[] = [
   { title: 'Threads', parent: undefined, fields: shard },
   { title: 'MQTT', parent: undefined, fields: mqtt },
   { title: 'Sessions', parent: undefined, fields: session },
+  { title: 'Limits', parent: undefined, fields: limitSettings },
   { title: 'Retained messages', parent: undefined, fields: retainedSettings },
   { title: 'Authentication', parent: undefined, fields: authentication },
   { title: 'Broker topics', parent: undefined, fields: sysSettings },
