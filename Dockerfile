@@ -19,11 +19,12 @@ WORKDIR /opt/sluice
 COPY --from=build /opt/sluice/node_modules node_modules
 COPY --from=build /opt/sluice/dist dist
 COPY package.json LICENSE ./
-# Inside a container every interface is the container's own; what is published is decided by who runs it.
+# Inside a container every interface is the container's own; what is published, and whether clients must say who they are,
+# is decided by who runs it.
 # The REST API follows as soon as API keys are configured, and stays on loopback until then.
-ENV NODE_ENV=production SLUICE_HOST=0.0.0.0 SLUICE_DATA_DIR=/var/lib/sluice
+ENV NODE_ENV=production SLUICE_HOST=0.0.0.0 SLUICE_ALLOW_ANONYMOUS=true SLUICE_DATA_DIR=/var/lib/sluice
 USER node
 VOLUME /var/lib/sluice
-EXPOSE 1883 18083
+EXPOSE 1883 8083 18083
 HEALTHCHECK --interval=5s --timeout=5s --start-period=20s CMD ["sluice", "ctl", "status"]
 CMD ["node", "dist/main.js", "start"]
