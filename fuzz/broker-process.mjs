@@ -6,7 +6,6 @@
  */
 import { spawn } from 'node:child_process';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import net from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -36,7 +35,9 @@ const settings = {
   SLUICE_RETAINED_MAX: '500',
   SLUICE_RETAINED_MAX_BYTES: '4MB',
   SLUICE_SESSION_MESSAGES_MAX: '100',
-  SLUICE_AUTH_FAILURES_MAX: '1000000',
+  SLUICE_AUTH_FAILURES_MAX: '0',
+  SLUICE_CONNECTION_RATE: '0',
+  SLUICE_CONNECTION_RATE_PER_ADDRESS: '0',
 };
 
 /** A queue that takes some of what is published, with bounds. */
@@ -67,25 +68,18 @@ export class BrokerProcess {
   async start(targets) {
     const known = await knownVariables();
     this.#folder = await mkdtemp(join(tmpdir(), 'sluice-fuzz-'));
-    const [mqtt, ws, proxy, http] = await freePorts(4);
-    this.ports = {
-      mqtt,
-      ...(targets.includes('ws') ? { ws } : {}),
-      ...(targets.includes('proxy') ? { proxy } : {}),
-    };
-    this.#httpPort = http;
     const env = Object.fromEntries(
       Object.entries(process.env).filter(([name]) => !/^(?:SLUICE|EMQX)_|^NODE_OPTIONS$/.test(name)),
     );
     for (const [name, value] of Object.entries(settings)) if (known.has(name)) env[name] = value;
     env.SLUICE_DATA_DIR = this.#folder;
-    env.SLUICE_HTTP_PORT = String(http);
-    env.SLUICE_MQTT_PORT = String(mqtt);
+    env.SLUICE_HTTP_PORT = '0';
+    env.SLUICE_MQTT_PORT = '0';
     if (known.has('SLUICE_LISTENERS')) {
-      const listeners = [{ kind: 'tcp', name: 'mqtt', host: '127.0.0.1', port: mqtt }];
-      if (targets.includes('ws')) listeners.push({ kind: 'ws', name: 'ws', host: '127.0.0.1', port: ws });
+      const listeners = [{ kind: 'tcp', name: 'mqtt', host: '127.0.0.1', port: 0 }];
+      if (targets.includes('ws')) listeners.push({ kind: 'ws', name: 'ws', host: '127.0.0.1', port: 0 });
       if (targets.includes('proxy')) {
-        listeners.push({ kind: 'tcp', name: 'proxy', host: '127.0.0.1', port: proxy, proxyProtocol: true });
+        listeners.push({ kind: 'tcp', name: 'proxy', host: '127.0.0.1', port: 0, proxyProtocol: true });
       }
       env.SLUICE_LISTENERS = JSON.stringify(listeners);
     }
@@ -102,7 +96,10 @@ export class BrokerProcess {
     });
     const ready = new Promise((resolve) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
-        if (line.includes('"Sluice is ready"')) resolve();
+        if (line.includes('"Sluice is ready"')) {
+          this.#learn(JSON.parse(line), targets);
+          resolve();
+        }
         if (/"level":"(error|fatal)"|unhandledRejection|uncaughtException|AssertionError/.test(line)) {
           this.#complain(line);
         }
@@ -111,11 +108,19 @@ export class BrokerProcess {
     createInterface({ input: child.stderr }).on('line', (line) => this.#complain(line));
     await Promise.race([ready, this.#exit, pause(startMsMax)]);
     if (this.trouble !== undefined) throw new Error(this.trouble);
-    await fetch(`http://127.0.0.1:${http}/api/v5/message_queues/queues`, {
+    if (this.ports.mqtt === undefined) throw new Error('the broker does not become ready');
+    await fetch(`http://127.0.0.1:${this.#httpPort}/api/v5/message_queues/queues`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify(queue),
     }).then((answer) => answer.text());
+  }
+
+  /** The ready line names every listener by its kind, or by its name when there are several of a kind. */
+  #learn(ready, targets) {
+    const portOf = (name) => Number(/:(\d+)$/.exec(ready[name] ?? '')?.[1]);
+    for (const name of new Set(['mqtt', ...targets])) this.ports[name] = portOf(name);
+    this.#httpPort = portOf('http');
   }
 
   get pid() {
@@ -175,21 +180,6 @@ async function knownVariables() {
 /** True when the compiled broker can listen with more than plain TCP. */
 export async function hasListeners() {
   return (await knownVariables()).has('SLUICE_LISTENERS');
-}
-
-async function freePorts(count) {
-  const servers = await Promise.all(
-    Array.from({ length: count }, () => {
-      const server = net.createServer();
-      return new Promise((resolve, reject) => {
-        server.once('error', reject);
-        server.listen(0, '127.0.0.1', () => resolve(server));
-      });
-    }),
-  );
-  const ports = servers.map((server) => server.address().port);
-  await Promise.all(servers.map((server) => new Promise((resolve) => server.close(resolve))));
-  return ports;
 }
 
 function pause(milliseconds) {

@@ -86,7 +86,7 @@ describe('SUBSCRIBE of MQTT 3.1.1', () => {
   });
 
   test('a filter of 65,535 bytes is allowed, as is such a topic [MQTT-3.1.1 4.7.3-3]', async () => {
-    const target = await startGateway();
+    const target = await startGateway({ env: { SLUICE_TOPIC_BYTES_MAX: '65535' } });
     const client = await connect(target, 'a', four);
     const long = 'x'.repeat(65_535);
     client.send(frame(0x82, '0001', field(long), '00'));

@@ -103,7 +103,7 @@ describe('SUBSCRIBE of MQTT 5.0', () => {
   });
 
   test('a filter of 65,535 bytes is allowed, as is such a topic [MQTT-4.7.3-3]', async () => {
-    const target = await startGateway();
+    const target = await startGateway({ env: { SLUICE_TOPIC_BYTES_MAX: '65535' } });
     const client = await connect(target, 'a');
     const long = 'x'.repeat(65_535);
     client.send(frame(0x82, '0001 00', field(long), '00'));
