@@ -4,47 +4,16 @@ import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
-import { hashPassword } from '../../src/auth/password-hash.js';
 import { startBroker, temporaryDirectory, type Broker } from '../harness/broker.js';
 import { connectClient } from '../harness/mqtt-client.js';
 import { hasMosquittoClients } from '../harness/mosquitto.js';
 import { RawClient } from '../harness/raw-client.js';
-import { testScope, type Scope } from '../harness/scope.js';
+import { testScope } from '../harness/scope.js';
 import { until } from '../harness/wait.js';
-import { acl, credentials, passwords, subscribeCodes } from './fixture.js';
+import { passwords, subscribeCodes } from './fixture.js';
+import { startGuardedBroker } from './guarded-broker.js';
 
 const notAuthorized = 0x87;
-
-/** A broker process with the users and rights of the other attack tests. */
-interface GuardedBroker {
-  readonly scope: Scope;
-  readonly broker: Broker;
-  readonly aclFile: string;
-  readonly connect: (user: string, options?: Parameters<typeof RawClient.connect>[2]) => Promise<RawClient>;
-}
-
-async function startGuardedBroker(env: Readonly<Record<string, string>> = {}): Promise<GuardedBroker> {
-  const scope = testScope();
-  const folder = await temporaryDirectory(scope);
-  const lines = Object.entries(passwords).map(
-    async ([user, password]) =>
-      `${user}:${await hashPassword(Buffer.from(password), { ln: 10, r: 8, p: 1 })}\n`,
-  );
-  const passwordFile = join(folder, 'passwords');
-  const aclFile = join(folder, 'acl');
-  writeFileSync(passwordFile, (await Promise.all(lines)).join(''), { mode: 0o600 });
-  writeFileSync(aclFile, acl);
-  const broker = await startBroker(scope, {
-    env: { SLUICE_PASSWORD_FILE: passwordFile, SLUICE_ACL_FILE: aclFile, ...env },
-  });
-  return {
-    scope,
-    broker,
-    aclFile,
-    connect: (user, options = { clientId: user }) =>
-      RawClient.connect(scope, broker, { protocolVersion: 5, ...credentials(user), ...options }),
-  };
-}
 
 async function publishCode(client: RawClient, topic: string, messageId = 1): Promise<number> {
   client.send({ cmd: 'publish', topic, payload: 'x', qos: 1, messageId, dup: false, retain: false });
