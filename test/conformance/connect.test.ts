@@ -164,6 +164,31 @@ describe('CONNECT of MQTT 5.0', () => {
     expect(client.inbox.at(-1)).toMatchObject({ cmd: 'disconnect', reasonCode: 0x82 });
   });
 
+  test('without Server Keep Alive the Keep Alive of the client holds, with it the one of the server [MQTT-3.2.2-22] [MQTT-3.1.2-22]', async () => {
+    let nowMs = 0;
+    const target = await startGateway({
+      clock: { nowMs: () => nowMs },
+      env: { SLUICE_KEEP_ALIVE_MAX: '100s' },
+    });
+    const granted: [number, number | undefined][] = [];
+    const clients = [];
+    for (const keepalive of [10, 100, 600]) {
+      const client = await open(target);
+      client.send({ ...connect5, clientId: String(keepalive), keepalive });
+      granted.push([keepalive, (await client.expect('connack')).properties?.serverKeepAlive]);
+      clients.push(client);
+    }
+    expect(granted).toEqual([
+      [10, undefined],
+      [100, undefined],
+      [600, 100],
+    ]);
+    nowMs = 60_000;
+    expect((await clients[0]?.expect('disconnect'))?.reasonCode).toBe(0x8d);
+    nowMs = 200_000;
+    for (const client of clients.slice(1)) expect((await client.expect('disconnect')).reasonCode).toBe(0x8d);
+  });
+
   test('no Response Information unless it is asked for [MQTT-3.1.2-28]', async () => {
     const target = await startGateway();
     for (const properties of [{}, { requestResponseInformation: false }]) {

@@ -161,7 +161,7 @@ describe('wills of MQTT 3.1.1', () => {
     await expectNothing(watcher);
   });
 
-  test('without a will none is published [MQTT-3.1.1 3.1.2-12] [MQTT-3.1.2-12]', async () => {
+  test('without a will none is published [MQTT-3.1.1 3.1.2-12]', async () => {
     const target = await startGateway();
     const watcher = await connect(target, 'watcher', four);
     await watcher.subscribe('#', 1);
