@@ -23,6 +23,9 @@ const keptLines = 40;
 const settings = {
   SLUICE_STORE: 'memory',
   SLUICE_SHARDS: '1',
+  SLUICE_MQ_LIMIT_SHARDS: '1',
+  SLUICE_QUEUE_CACHE_BYTES: '1MB',
+  SLUICE_QUEUES_CACHE_BYTES: '4MB',
   SLUICE_LOG_FORMAT: 'json',
   SLUICE_LOG_LEVEL: 'info',
   SLUICE_CONNECT_TIMEOUT_MS: '1000',
@@ -41,7 +44,7 @@ const settings = {
 };
 
 /** A queue that takes some of what is published, with bounds. */
-const queue = { name: 'work', topic_filter: 'fuzz/#', limits: { max_shard_message_count: 500 } };
+const queue = { name: 'work', topic_filter: 'fuzz/#', limits: { max_shard_message_count: 200 } };
 
 /** Starts a broker that listens for `targets`. */
 export async function startBroker(targets) {
