@@ -11,6 +11,7 @@
 const SUITES = {
   jobs: ['the durable path: publishers, one queue, competing consumers', './jobs/run.mjs'],
   retained: ['many subscriptions, many retained messages, another client meanwhile', './retained/run.mjs'],
+  fairness: ['one greedy client, and the round trip of another', './fairness/run.mjs'],
   backlog: ['a long backlog: fill, drain by late consumers, memory and disk', './backlog/run.mjs'],
 };
 

@@ -203,7 +203,8 @@ async function fill(client, count, payloadBytes) {
   await until(() => client.acked === count);
 }
 
-async function startProbe({ host, port }) {
+/** The other client, in a thread of its own; `sample` times it while `during` runs. */
+export async function startProbe({ host, port }) {
   const worker = new Worker(new URL('./probe.mjs', import.meta.url), { workerData: { host, port } });
   const answer = async () => {
     const [message] = await once(worker, 'message');

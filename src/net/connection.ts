@@ -20,6 +20,7 @@ import type { Wire } from '../session/wire.js';
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { BlockPool } from './block-pool.js';
 import { SocketOutbox, type OutboxOwner } from './outbox.js';
+import { limitsPublishes, PublishRate } from './publish-rate.js';
 import type { Transport, TransportUser } from './transport.js';
 import type { Resumable, Turn } from './turn.js';
 
@@ -40,9 +41,6 @@ const packetsPerSliceMax = 4096;
 const ackSlackBytes = 64 * 1024;
 /** Time for the peer to close after our FIN. */
 const lingerMs = 2000;
-/** A peer whose kernel takes nothing for so long is gone. */
-const writeStallMsMax = 60_000;
-
 const connectTimeout = slotOf('connectionsRefused', 'connect-timeout');
 
 /** See the file header. */
@@ -53,6 +51,8 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
   readonly #host: ConnectionHost;
   readonly #transport: Transport;
   readonly #decoder: Decoder;
+  /** Present where publishes are limited. */
+  readonly #rate: PublishRate | undefined;
   #state: 'open' | 'quiet' | 'ending' | 'closed' = 'open';
   #reading: 'on' | 'held' | 'outbox-full' = 'on';
   #goesOn: 'no' | 'booked' = 'no';
@@ -75,7 +75,10 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     this.#lastPacketAtMs = openedAtMs;
     this.outbox = new SocketOutbox(transport, host.pool, host.turn, context.config.outboxBytesMax, this);
     this.client = new Client(context, this, () => host.newClientId());
-    this.#decoder = new Decoder(this.client, {
+    if (limitsPublishes(context.config)) {
+      this.#rate = new PublishRate(this.client, context, () => this.resume());
+    }
+    this.#decoder = new Decoder(this.#rate ?? this.client, {
       maximumPacketSize: context.config.maximumPacketSize,
       topicAliasMaximum: context.config.topicAliasMaximum,
       packetsPerSliceMax,
@@ -159,6 +162,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
   onClosed(): void {
     this.#state = 'closed';
     this.#decoder.close();
+    this.#rate?.close();
     this.outbox.close();
     this.client.lost();
     this.#host.onClosed(this);
@@ -216,6 +220,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
       return;
     }
     if (this.#isStalled(nowMs)) {
+      context.counters.add(slot.writeStalls, 1);
       this.destroy();
       return;
     }
@@ -238,7 +243,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
       this.#bytesAtStall = queued;
       return false;
     }
-    return nowMs - this.#stalledSinceMs > writeStallMsMax;
+    return nowMs - this.#stalledSinceMs > this.#host.context.config.writeStallTimeoutMs;
   }
 
   #afterDecoding(state: DecoderState): void {

@@ -29,8 +29,10 @@ import { Authentication, type AuthenticationOwner } from './authentication.js';
 import type { ClientFacts, ClientIdentity, GatewayContext } from './context.js';
 import { Inbound } from './inbound.js';
 import type { Session, SessionClient } from './session.js';
-import { subscribe, unsubscribe } from './subscribe.js';
+import { Subscribing, unsubscribe } from './subscribe.js';
+import { limitExceeded } from './topic-limit.js';
 import type { Wire } from './wire.js';
+import { WorkLimit, workUnits } from './work-limit.js';
 
 /** The longest that a timer takes. */
 const timerMsMax = 2_147_483_647;
@@ -41,6 +43,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
   readonly #context: GatewayContext;
   readonly #wire: Wire;
   readonly #newClientId: () => string;
+  readonly #work: WorkLimit;
   #state: 'connecting' | 'authenticating' | 'connected' | 'ended' = 'connecting';
   #version: ProtocolVersion = 4;
   #maximumPacketSize = Number.POSITIVE_INFINITY;
@@ -56,6 +59,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     this.#context = context;
     this.#wire = wire;
     this.#newClientId = newClientId;
+    this.#work = new WorkLimit(wire);
     this.#authentication = new Authentication(this, context.hooks.authenticator);
   }
 
@@ -309,6 +313,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     }
     const opened = registry.open(terms.clientId, terms.cleanStart, this.#context);
     if (opened === undefined) {
+      this.#context.counters.add(limitExceeded.sessions, 1);
       this.#refuseAndEnd(reasonCode.quotaExceeded);
       return;
     }
@@ -319,7 +324,15 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     session.expiryIntervalS = terms.expiryIntervalS;
     if (will !== undefined) wills.arm(terms.clientId, will, identity, terms.expiryIntervalS);
     if (terms.expiryIntervalS > 0) session.makeDurable();
-    this.#inbound = new Inbound(this.#context, session, this.#wire, this, terms.version, identity);
+    this.#inbound = new Inbound(
+      this.#context,
+      session,
+      this.#wire,
+      this,
+      this.#work,
+      terms.version,
+      identity,
+    );
     this.#wire.setKeepAlive(terms.keepAliveS * 1500); // [MQTT-3.1.2-22]: one and a half times
     this.#expireAt(step.identity.expiresAtMs);
     const { method } = this.#authentication;
@@ -384,14 +397,16 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
   }
 
   #subscribe(packet: ISubscribePacket, session: Session): void {
-    const { granted, started, retained } = subscribe(
+    const { subscriptions } = packet;
+    const subscribing = new Subscribing(
       packet,
       this.#version,
       this.#inbound!.context,
       session,
       this.#context,
     );
-    this.#whenSafe(session, (isSafe) => {
+    const { granted, started, retained } = subscribing;
+    const answer = (isSafe: boolean): void => {
       const codes = isSafe
         ? granted
         : granted.map((code) => (code < 0x80 ? reasonCode.unspecifiedError : code));
@@ -401,20 +416,45 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
       for (const { filter, options, isNew, handling } of retained) {
         this.#context.retained.subscribed(session, filter, options, isNew, handling);
       }
+    };
+    this.#inSlices(session, subscriptions.length, (at) => subscribing.subscribe(at), answer);
+  }
+
+  #unsubscribe({ messageId = 0, unsubscriptions }: IUnsubscribePacket, session: Session): void {
+    const granted: number[] = [];
+    const each = (at: number): void => void granted.push(unsubscribe(unsubscriptions[at]!, session));
+    this.#inSlices(session, unsubscriptions.length, each, () => {
+      this.#send({ cmd: 'unsuback', messageId, granted }, packetType.unsuback);
     });
   }
 
-  #unsubscribe(packet: IUnsubscribePacket, session: Session): void {
-    const granted = unsubscribe(packet, session);
-    this.#whenSafe(session, () => {
-      this.#send({ cmd: 'unsuback', messageId: packet.messageId ?? 0, granted }, packetType.unsuback);
-    });
+  /** `each` for all filters of a packet, as many per turn as one connection may have; then the answer. */
+  #inSlices(
+    session: Session,
+    count: number,
+    each: (at: number) => void,
+    answer: (isSafe: boolean) => void,
+  ): void {
+    this.#work.inSlices(
+      count,
+      each,
+      () => this.#state !== 'connected' || this.#session !== session,
+      (isHeld) => {
+        this.#whenSafe(session, isHeld, answer);
+        if (!isHeld && session.durable === undefined) this.#work.spend(count * workUnits.subscription);
+      },
+      (error) => {
+        this.#context.logger.error({ err: error, peername: this.#wire.peername }, 'a subscription failed');
+        this.close(reasonCode.unspecifiedError);
+      },
+    );
   }
 
   /** Answers at once, or for a session that is kept when a restart would know of it; nothing overtakes the answer. */
-  #whenSafe(session: Session, answer: (isSafe: boolean) => void): void {
+  #whenSafe(session: Session, isHeld: boolean, answer: (isSafe: boolean) => void): void {
     if (session.durable === undefined) {
       answer(true);
+      if (isHeld) this.#wire.resume();
       return;
     }
     this.#wire.hold();

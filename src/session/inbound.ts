@@ -34,7 +34,9 @@ import { AckKind, PendingAcks, type AckSink } from './pending-acks.js';
 import type { ReceivedQos2, Session } from './session.js';
 import { ShareRound } from './share-round.js';
 import { InboundAliases } from './topic-alias.js';
+import { limitExceeded, topicBytesLimitFault } from './topic-limit.js';
 import type { Wire } from './wire.js';
+import { freeSubscribers, workUnits, type WorkLimit } from './work-limit.js';
 
 /** Asked of a ring beyond the message and twice the client id: headers of frame, record and row, padding; each queue id. */
 const frameBytesMax = 256;
@@ -53,6 +55,7 @@ export class Inbound implements Publisher, AckSink {
   readonly #session: Session;
   readonly #wire: Wire;
   readonly #owner: InboundOwner;
+  readonly #work: WorkLimit;
   readonly #version: ProtocolVersion;
   readonly #receiveMaximum: number;
   readonly #acks: PendingAcks;
@@ -74,6 +77,7 @@ export class Inbound implements Publisher, AckSink {
     session: Session,
     wire: Wire,
     owner: InboundOwner,
+    work: WorkLimit,
     version: ProtocolVersion,
     identity: ClientIdentity,
   ) {
@@ -81,6 +85,7 @@ export class Inbound implements Publisher, AckSink {
     this.#session = session;
     this.#wire = wire;
     this.#owner = owner;
+    this.#work = work;
     this.#version = version;
     this.#context = identity;
     // MQTT 3 knows no Receive Maximum: there, reading pauses when there are no packet ids left.
@@ -159,10 +164,11 @@ export class Inbound implements Publisher, AckSink {
       return this.#refuse(qos, packetId, reasonCode.notAuthorized);
     }
     const route = router.lookupBytes(topic, topicFrom, topicTo, this.#route);
-    if (route !== this.#route) {
-      // A topic has at most one level more than bytes: most need no count, and only a new one is counted.
-      const { topicLevelsMax } = this.#gateway.config;
-      if (topicTo - topicFrom >= topicLevelsMax && levelsOf(topic, topicFrom, topicTo) > topicLevelsMax) {
+    const isOtherTopic = route !== this.#route;
+    if (isOtherTopic) {
+      const fault = topicBytesLimitFault(topic, topicFrom, topicTo, this.#gateway.config);
+      if (fault !== undefined) {
+        counters.add(limitExceeded[fault], 1);
         return this.#refuse(qos, packetId, reasonCode.topicNameInvalid);
       }
       this.#route = route;
@@ -234,6 +240,9 @@ export class Inbound implements Publisher, AckSink {
           grant.subscriptionIdentifiers,
         );
       }
+    }
+    if (isOtherTopic || route.subscribers.length > freeSubscribers) {
+      this.#work.spend(workUnits.topic + route.subscribers.length);
     }
     if (route.shares.length > 0 && repeated === undefined) {
       queues = (this.#round ??= new ShareRound()).give(live, route, this.#session, qos, queues);
@@ -533,12 +542,6 @@ function refusalOf(topic: Buffer, start: number, end: number): number {
   if (startsWith(topic, start, end, sysPrefix)) return reasonCode.noMatchingSubscribers;
   if (startsWith(topic, start, end, sharePrefix)) return reasonCode.topicNameInvalid;
   return -1;
-}
-
-function levelsOf(topic: Buffer, start: number, end: number): number {
-  let levels = 1;
-  for (let i = start; i < end; i++) if (topic[i] === 0x2f) levels++;
-  return levels;
 }
 
 function startsWith(buffer: Buffer, start: number, end: number, prefix: Buffer): boolean {

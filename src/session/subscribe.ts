@@ -5,7 +5,7 @@
  * subscriptions too (REF 15, decision 4). Queue subscriptions attach after SUBACK has been written, so the
  * client knows its subscription before the first delivery.
  */
-import type { ISubscribePacket, ISubscription, IUnsubscribePacket } from 'mqtt-packet';
+import type { ISubscribePacket, ISubscription } from 'mqtt-packet';
 
 import { reasonCode, violation } from '../mqtt/reason-code.js';
 import type { ProtocolVersion } from '../mqtt/packet-type.js';
@@ -22,20 +22,11 @@ import type { ClientIdentity, GatewayContext } from './context.js';
 import { QueueSubscriptionState } from './queue-subscription-state.js';
 import type { Session } from './session.js';
 import { shareQueueOf } from './share-queue.js';
+import { limitExceeded, topicLimitFault } from './topic-limit.js';
 
 const unsubackNoSubscription = 0x11;
 /** MQTT 3.1.1 has one word for every failure. */
 const failureBefore5 = 0x80;
-
-/** What became of a SUBSCRIBE. */
-export interface SubscribeOutcome {
-  /** Reason codes of SUBACK. */
-  readonly granted: number[];
-  /** New queue subscriptions, to be connected once SUBACK is written. */
-  readonly started: QueueSubscriptionState[];
-  /** Ordinary subscriptions, whose retained messages follow SUBACK. */
-  readonly retained: RetainedWish[];
-}
 
 /** An ordinary subscription that was granted, and what it says about retained messages. */
 export interface RetainedWish {
@@ -46,30 +37,57 @@ export interface RetainedWish {
   readonly handling: number;
 }
 
-/** Carries a SUBSCRIBE out. */
-export function subscribe(
-  packet: ISubscribePacket,
-  version: ProtocolVersion,
-  identity: ClientIdentity,
-  session: Session,
-  context: GatewayContext,
-): SubscribeOutcome {
-  const granted: number[] = [];
-  const started: QueueSubscriptionState[] = [];
-  const retained: RetainedWish[] = [];
-  checkShares(packet);
-  const subscriptionIdentifier = packet.properties?.subscriptionIdentifier ?? 0;
-  for (const wish of packet.subscriptions) {
+/** A SUBSCRIBE that is carried out, filter by filter. */
+export class Subscribing {
+  /** Reason codes of SUBACK, as far as it is carried out. */
+  readonly granted: number[] = [];
+  /** New queue subscriptions, to be connected once SUBACK is written. */
+  readonly started: QueueSubscriptionState[] = [];
+  /** Ordinary subscriptions, whose retained messages follow SUBACK. */
+  readonly retained: RetainedWish[] = [];
+  readonly #packet: ISubscribePacket;
+  readonly #version: ProtocolVersion;
+  readonly #identity: ClientIdentity;
+  readonly #session: Session;
+  readonly #context: GatewayContext;
+
+  /** Throws `ProtocolError` when a rule for the whole packet is broken; nothing is subscribed to then. */
+  constructor(
+    packet: ISubscribePacket,
+    version: ProtocolVersion,
+    identity: ClientIdentity,
+    session: Session,
+    context: GatewayContext,
+  ) {
+    checkShares(packet);
+    this.#packet = packet;
+    this.#version = version;
+    this.#identity = identity;
+    this.#session = session;
+    this.#context = context;
+  }
+
+  /** Carries out the next one, whose index is `at`. */
+  subscribe(at: number): void {
+    const version = this.#version;
+    const wish = this.#packet.subscriptions[at]!;
     const options: SubscriptionOptions = {
       qos: wish.qos,
       noLocal: version === 5 && wish.nl === true,
       retainAsPublished: version === 5 && wish.rap === true,
-      subscriptionIdentifier,
+      subscriptionIdentifier: this.#packet.properties?.subscriptionIdentifier ?? 0,
     };
-    const code = subscribeOne(wish, options, identity, session, context, started, retained);
-    granted.push(code < 0x80 || version === 5 ? code : failureBefore5);
+    const code = subscribeOne(
+      wish,
+      options,
+      this.#identity,
+      this.#session,
+      this.#context,
+      this.started,
+      this.retained,
+    );
+    this.granted.push(code < 0x80 || version === 5 ? code : failureBefore5);
   }
-  return { granted, started, retained };
 }
 
 function subscribeOne(
@@ -114,11 +132,9 @@ function subscribeOne(
   return options.qos;
 }
 
-/** Carries an UNSUBSCRIBE out; returns the reason codes of UNSUBACK. Filters are compared character by character [MQTT-3.10.4-1]. */
-export function unsubscribe(packet: IUnsubscribePacket, session: Session): number[] {
-  return packet.unsubscriptions.map((topicFilter) =>
-    session.unsubscribe(topicFilter) ? reasonCode.success : unsubackNoSubscription,
-  );
+/** Carries out one filter of an UNSUBSCRIBE; returns its reason code. Filters are compared character by character [MQTT-3.10.4-1]. */
+export function unsubscribe(topicFilter: string, session: Session): number {
+  return session.unsubscribe(topicFilter) ? reasonCode.success : unsubackNoSubscription;
 }
 
 /** Rules of share names hold for the whole packet: a broken one ends the connection [MQTT-4.8.2-1] [MQTT-3.8.3-4]. */
@@ -137,16 +153,22 @@ function refusalOf(
   session: Session,
   context: GatewayContext,
 ): number {
-  const { config, access } = context;
+  const { config, access, counters } = context;
   const topicFilter = wish.topic;
   if (topicFilterFault(topicFilter) !== undefined) return reasonCode.topicFilterInvalid;
-  if (levelsOf(topicFilter) > config.topicLevelsMax) return reasonCode.topicFilterInvalid;
+  const fault = topicLimitFault(topicFilter, config);
+  if (fault !== undefined) {
+    counters.add(limitExceeded[fault], 1);
+    return reasonCode.topicFilterInvalid;
+  }
   const isQueue = isQueueSubscription(topicFilter);
   if (isQueue && config.mq.requireMqtt5 && identity.protocolVersion !== 5) return reasonCode.notAuthorized;
   if (!isQueue && access !== undefined && !access.maySubscribe(identity, topicFilter, wish.qos))
     return reasonCode.notAuthorized;
   const isFull = session.subscriptionCount >= config.subscriptionsMax;
-  return isFull && !session.holdsSubscription(topicFilter) ? reasonCode.quotaExceeded : 0;
+  if (!isFull || session.holdsSubscription(topicFilter)) return 0;
+  counters.add(limitExceeded.subscriptions, 1);
+  return reasonCode.quotaExceeded;
 }
 
 function subscribeToQueue(
@@ -203,10 +225,4 @@ function queueRefOf(
 function mayAppear(kind: string, { config, hooks }: GatewayContext): boolean {
   const creates = config.mq.autoCreateRegular !== false || config.mq.autoCreateLastvalue !== false;
   return kind === 'by-name-and-filter' && creates && hooks.autoCreate !== undefined;
-}
-
-function levelsOf(topicFilter: string): number {
-  let levels = 1;
-  for (let i = 0; i < topicFilter.length; i++) if (topicFilter.charCodeAt(i) === 0x2f) levels++;
-  return levels;
 }

@@ -21,6 +21,7 @@ import type { ClientIdentity, Clock } from './context.js';
 import type { RowPlace } from './durable-session.js';
 import type { LocalMessage, LocalPublisher } from './local-publisher.js';
 import type { RowWriter } from './row-writer.js';
+import { topicLimitFault } from './topic-limit.js';
 import { WillCalendar } from './will-calendar.js';
 import { storedWillProperties, type WillWithBytes } from './will-properties.js';
 import { decodeWill, encodeWill, type WillRecord } from './will-record.js';
@@ -297,7 +298,7 @@ const reservedPrefixes = ['$SYS/', '$q/', '$queue/'];
 export function willFault({ topic }: WillWithBytes, config: Config): number {
   if (topic.startsWith('$share/')) return reasonCode.topicNameInvalid;
   if (reservedPrefixes.some((prefix) => topic.startsWith(prefix))) return reasonCode.notAuthorized;
-  return topic.split('/').length > config.topicLevelsMax ? reasonCode.topicNameInvalid : 0;
+  return topicLimitFault(topic, config) === undefined ? 0 : reasonCode.topicNameInvalid;
 }
 
 function recordOf(

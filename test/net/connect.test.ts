@@ -32,6 +32,7 @@ describe('CONNECT and CONNACK', () => {
     expect(connack.reasonCode).toBe(0);
     expect(connack.sessionPresent).toBe(false);
     expect(connack.properties).toEqual({
+      serverKeepAlive: 65_535,
       receiveMaximum: 20,
       maximumPacketSize: 1024 * 1024,
       topicAliasMaximum: 7,
