@@ -47,6 +47,8 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
   #state: 'connecting' | 'authenticating' | 'connected' | 'ended' = 'connecting';
   #version: ProtocolVersion = 4;
   #maximumPacketSize = Number.POSITIVE_INFINITY;
+  /** Set Request Problem Information to 1 itself: others are spared the Reason Strings [MQTT-3.1.2-29]. */
+  #wantsReasons = false;
   #terms: ConnectTerms | undefined;
   #session: Session | undefined;
   #inbound: Inbound | undefined;
@@ -231,6 +233,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     this.#version = version;
     const terms = readConnect(packet, this.#context.config, this.#newClientId);
     this.#maximumPacketSize = terms.maximumPacketSize;
+    this.#wantsReasons = packet.properties?.requestProblemInformation === true;
     this.#wire.setVersion(version);
     this.#terms = terms;
     this.#state = 'authenticating';
@@ -299,7 +302,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
 
   decided(step: AuthStep, packet: IConnectPacket): void {
     const terms = this.#terms!;
-    const { registry, wills, hooks } = this.#context;
+    const { registry, wills, hooks, access } = this.#context;
     if (step.kind !== 'success') {
       this.#refuseAndEnd(step.kind === 'refused' ? step.reasonCode : reasonCode.unspecifiedError);
       return;
@@ -311,7 +314,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
       this.#refuseAndEnd(refusal);
       return;
     }
-    const opened = registry.open(terms.clientId, terms.cleanStart, this.#context);
+    const opened = registry.open(terms.clientId, identity.username, terms.cleanStart, this.#context);
     if (opened === undefined) {
       this.#context.counters.add(limitExceeded.sessions, 1);
       this.#refuseAndEnd(reasonCode.quotaExceeded);
@@ -323,6 +326,9 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     this.#state = 'connected';
     session.expiryIntervalS = terms.expiryIntervalS;
     if (will !== undefined) wills.arm(terms.clientId, will, identity, terms.expiryIntervalS);
+    if (sessionPresent && access !== undefined) {
+      session.keepAllowed((filter, qos) => access.maySubscribe(identity, filter, qos));
+    }
     if (terms.expiryIntervalS > 0) session.makeDurable();
     this.#inbound = new Inbound(
       this.#context,
@@ -347,7 +353,10 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
         : { cmd: 'connack', sessionPresent: terms.version === 4 && sessionPresent, returnCode: 0 },
       packetType.connack,
     );
-    if (!this.#isConnected()) return;
+    if (!this.#isConnected()) {
+      session.abandon();
+      return;
+    }
     session.connect(this, this.#wire, terms);
     session.durable?.save();
     this.#facts = {
@@ -407,6 +416,8 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     );
     const { granted, started, retained } = subscribing;
     const answer = (isSafe: boolean): void => {
+      // What cannot be kept is not promised.
+      if (!isSafe) for (const { topic } of packet.subscriptions) session.unsubscribe(topic);
       const codes = isSafe
         ? granted
         : granted.map((code) => (code < 0x80 ? reasonCode.unspecifiedError : code));
@@ -516,7 +527,8 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
    * Writes a packet that is not hot. A Reason String gives way when the client takes only smaller packets
    * [MQTT-3.2.2-19]; a client that cannot take the packet even so loses the connection [MQTT-3.1.2-24].
    */
-  #send(packet: Packet, type: number, reasonString?: string): void {
+  #send(packet: Packet, type: number, reason?: string): void {
+    const reasonString = this.#wantsReasons ? reason : undefined;
     let bytes = encodePacket(
       reasonString === undefined ? packet : ({ ...packet, properties: { reasonString } } as Packet),
       this.#version,

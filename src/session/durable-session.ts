@@ -106,7 +106,7 @@ export class DurableSession implements Consumer {
       done?.(false);
       return;
     }
-    if (this.#target !== undefined || !this.#session.hasSubscriptions) {
+    if (this.#target !== undefined || !this.#session.needsQueue) {
       this.#writeState(done);
       return;
     }
@@ -260,6 +260,7 @@ export class DurableSession implements Consumer {
     const { expiryIntervalS } = session;
     const value = encodeState({
       clientId: session.clientId,
+      owner: session.owner,
       expiryIntervalS: expiryIntervalS === Number.POSITIVE_INFINITY ? null : expiryIntervalS,
       awaySinceMs: session.state === 'connected' ? 0 : Date.now(),
       sentMax: session.state === 'connected' ? session.outbound.window : this.#unanswered,

@@ -2,7 +2,8 @@
  * Packet ids that the server has sent to one client and that wait for an answer. Main thread.
  *
  * Always true: an id is in use at most once; slot = id & (capacity − 1), so finding one is a load and a
- * compare; capacity is a power of two, at least twice the number of ids in use, up to all 65536. `order`
+ * compare; capacity is a power of two, at least twice the number of ids in use, up to all 65536; a session
+ * with a queue of its own has two such banks. `order`
  * is the order of first sending, in which a resumed session sends again [MQTT-4.4.0-1] [MQTT-4.6.0-1].
  * Gives up: ids are not reused as soon as possible but in rotation, which makes late answers harmless.
  */
@@ -62,40 +63,49 @@ export class InFlight<A, M> {
     return this.#count;
   }
 
-  /** Leaves the ids of offsets to `takeAt`. Call before the first id is taken, or when those in use do not matter. */
+  /** Leaves the ids of offsets to `takeAt`, in a bank of their own. Call before the first id is taken. */
   reserveOffsetIds(): void {
+    assert(this.#count === 0, 'ids of offsets are reserved before any id is in use');
     this.#first = offsetIds + 1;
-    if (this.#last < offsetIds) this.#last = offsetIds;
+    this.#last = offsetIds;
+    if (this.#mask >= 0) this.#resize(this.#mask + 1);
   }
 
   /** Takes `id` for `kind`; returns its slot, or -1 when it is in use. */
   takeAt(id: number, kind: number): number {
     if (this.find(id) >= 0) return -1;
-    while (
-      this.#ids.length <= idMax &&
-      (this.#count * 2 >= this.#ids.length || this.#ids[id & this.#mask] !== 0)
-    ) {
-      this.#grow();
-    }
+    while (this.#isCrowded || this.#ids[this.#slotOf(id)] !== 0) this.#resize(this.#nextCapacity);
     return this.#occupy(id, kind);
   }
 
   /** Takes the next free id for `kind`; returns its slot (see `idOf`). Only while there is one. */
   take(kind: number): number {
     assert(this.#count < idMax, 'packet ids are exhausted');
-    if (this.#count * 2 >= this.#ids.length && this.#ids.length < idMax + 1) this.#grow();
-    const ids = this.#ids;
-    const mask = this.#mask;
+    if (this.#isCrowded) this.#resize(this.#nextCapacity);
     let id = this.#last;
     do {
       id = id === idMax ? this.#first : id + 1;
-    } while (ids[id & mask] !== 0);
+    } while (this.#ids[this.#slotOf(id)] !== 0);
     this.#last = id;
     return this.#occupy(id, kind);
   }
 
+  get #isCrowded(): boolean {
+    return this.#count * 2 > this.#mask && this.#mask < idMax;
+  }
+
+  get #nextCapacity(): number {
+    return Math.max(32, (this.#mask + 1) * 2);
+  }
+
+  /** Ids of offsets and all others run on by themselves: each bank is filled by ids that follow each other. */
+  #slotOf(id: number): number {
+    const mask = this.#mask;
+    return this.#first > 1 && id > offsetIds ? mask + 1 + (id & mask) : id & mask;
+  }
+
   #occupy(id: number, kind: number): number {
-    const slot = id & this.#mask;
+    const slot = this.#slotOf(id);
     this.#ids[slot] = id;
     this.kinds[slot] = kind;
     this.sent[slot] = 0;
@@ -111,8 +121,9 @@ export class InFlight<A, M> {
 
   /** Slot of an id in use, or -1. */
   find(id: number): number {
-    const slot = id & this.#mask;
-    return id !== 0 && this.#count > 0 && this.#ids[slot] === id ? slot : -1;
+    if (id === 0 || this.#count === 0) return -1;
+    const slot = this.#slotOf(id);
+    return this.#ids[slot] === id ? slot : -1;
   }
 
   free(slot: number): void {
@@ -132,9 +143,10 @@ export class InFlight<A, M> {
     return slots.sort((a, b) => this.orders[a]! - this.orders[b]!);
   }
 
-  #grow(): void {
-    const capacity = Math.max(32, this.#ids.length * 2);
-    const mask = capacity - 1;
+  /** Moves everything into banks of `capacity` slots each. */
+  #resize(bankSlots: number): void {
+    this.#mask = bankSlots - 1;
+    const capacity = this.#first > 1 ? 2 * bankSlots : bankSlots;
     const ids = new Uint16Array(capacity);
     const kinds = new Uint8Array(capacity);
     const tags = new Float64Array(capacity);
@@ -147,7 +159,7 @@ export class InFlight<A, M> {
       const id = this.#ids[old]!;
       if (id === 0) continue;
       // Ids that differ below the old mask differ below the new one: no slot is claimed twice.
-      const slot = id & mask;
+      const slot = this.#slotOf(id);
       ids[slot] = id;
       kinds[slot] = this.kinds[old]!;
       tags[slot] = this.tags[old]!;
@@ -165,6 +177,5 @@ export class InFlight<A, M> {
     this.sent = sent;
     this.owners = owners;
     this.messages = messages;
-    this.#mask = mask;
   }
 }

@@ -9,6 +9,7 @@
  * ack or reject, or its attachment is detached. A second SUBSCRIBE to the same string replaces options only
  * (REF 1.2); No Local is known to the shard, so a change of it attaches anew. Source: REF 1.3, 1.4, 1.7.
  */
+import { isShare } from '../mqtt/topic.js';
 import type { QueueDefinition } from '../queue/definition.js';
 import type { QueueChange } from '../router/queue-catalogue.js';
 import type { QueueSubscription } from '../router/queue-subscription.js';
@@ -135,13 +136,25 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
   #seek(): void {
     if (this.#attachment !== undefined) return;
     const found = this.#context.catalogue.resolve(this.subscription);
-    if (found === undefined) {
+    if (found === undefined || !this.#mayAttach(found)) {
       this.#state = 'waiting';
       return;
     }
     this.#state = 'attached';
     const { shards } = this.#context;
     this.#attachment = shards.attach(shards.shardOf(found.topicFilter), found.id, this);
+  }
+
+  /** Asked when the queue is known, as its filter may not be when the client subscribes. */
+  #mayAttach({ name, topicFilter }: QueueDefinition): boolean {
+    const { access } = this.#context;
+    if (access === undefined) return true;
+    const identity = this.#session.client?.identity;
+    if (identity === undefined) return false;
+    return access.maySubscribe(identity, literalOf(this.subscription), this.#options.qos, {
+      name,
+      topicFilter,
+    });
   }
 
   #detach(): void {
@@ -152,4 +165,13 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
     this.#session.outbound.forget(attachment);
     attachment.detach();
   }
+}
+
+/** The text that the client has subscribed to. */
+function literalOf(subscription: QueueSubscription): string {
+  if (subscription.kind === 'by-filter') return `$q/${subscription.filter}`;
+  if (subscription.kind === 'by-name') return `$queue/${subscription.name}`;
+  // The queue of a share group has the whole text as its name.
+  if (isShare(subscription.name)) return subscription.name;
+  return `$queue/${subscription.name}/${subscription.filter}`;
 }

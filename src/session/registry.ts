@@ -43,31 +43,37 @@ export class SessionRegistry {
   }
 
   /**
-   * The session for a CONNECT: takes it over from a living connection, resumes it, or starts a new one.
+   * The session for a CONNECT: takes it over from a living connection, resumes it, or starts a new one. A session of
+   * another user gives way and hands nothing on.
    * Returns undefined when a new session would exceed `sessionsMax`.
    */
-  open(clientId: string, cleanStart: boolean, context: GatewayContext): OpenedSession | undefined {
+  open(
+    clientId: string,
+    owner: string | undefined,
+    cleanStart: boolean,
+    context: GatewayContext,
+  ): OpenedSession | undefined {
     const existing = this.#sessions.get(clientId);
     if (existing !== undefined) {
       this.#forgetExpiry(existing);
       // Taken over first: with an expiry of 0 the old session ends with its connection.
       existing.client?.takenOver();
-      if (existing.state !== 'ended' && cleanStart) existing.end();
+      if (existing.state !== 'ended' && (cleanStart || existing.owner !== owner)) existing.end();
       if (existing.state !== 'ended') {
         this.#forgetExpiry(existing);
         return { session: existing, sessionPresent: true };
       }
     }
     if (this.#sessions.size >= context.config.sessionsMax) return undefined;
-    const session = new Session(clientId, context);
+    const session = new Session(clientId, owner, context);
     this.#sessions.set(clientId, session);
     context.counters.add(slot.sessions, 1);
     return { session, sessionPresent: false };
   }
 
   /** A session that was found in the log at the start; its client id must be free. */
-  restore(clientId: string, context: GatewayContext): Session {
-    const session = new Session(clientId, context);
+  restore(clientId: string, owner: string | undefined, context: GatewayContext): Session {
+    const session = new Session(clientId, owner, context);
     session.isResumed = true;
     this.#sessions.set(clientId, session);
     context.counters.add(slot.sessions, 1);

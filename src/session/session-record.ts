@@ -21,6 +21,8 @@ export interface StoredSubscription {
 /** A session at rest. */
 export interface StoredState {
   readonly clientId: string;
+  /** User name; left out for an anonymous client. */
+  readonly owner?: string | undefined;
   /** Seconds; null = for ever. */
   readonly expiryIntervalS: number | null;
   /** Unix ms since when there is no connection; 0 = it had one when this was written. */
@@ -108,6 +110,7 @@ function parseState(text: string): StoredState | undefined {
   const { expiryIntervalS } = state;
   const isWhole =
     typeof state.clientId === 'string' &&
+    (state.owner === undefined || typeof state.owner === 'string') &&
     (expiryIntervalS === null || typeof expiryIntervalS === 'number') &&
     typeof state.awaySinceMs === 'number' &&
     typeof state.sentMax === 'number' &&

@@ -5,7 +5,7 @@
  * expiry counted from when it was left (or from the restart, when it had a connection until the process ended). Queues
  * of sessions that are gone are deleted. Queue ids of sessions lie above those of users' queues.
  */
-import { assert } from '../base/error.js';
+import { assert, OperationalError } from '../base/error.js';
 import type { QueueDefinition } from '../queue/definition.js';
 import type { Grant, QueueTarget } from '../router/route.js';
 import { RowStore, type Attachment, type Delivery } from '../shard/link.js';
@@ -21,6 +21,8 @@ import type { Session } from './session.js';
 export const sessionQueueIdMin = 0x8000_0000;
 const sessionQueueIdMax = 0xffff_ff00;
 const redispatchPauseMs = 100;
+const createAttemptsMax = 20;
+const createPauseMs = 250;
 
 /** See the file header. */
 export class SessionStore {
@@ -47,7 +49,13 @@ export class SessionStore {
     const queues = new Map<string, QueueDefinition>();
     for (const definition of definitions) {
       this.#lastQueueId = Math.max(this.#lastQueueId, definition.id);
-      if (definition.sessionClientId !== undefined) queues.set(definition.sessionClientId, definition);
+      const clientId = definition.sessionClientId;
+      if (clientId === undefined) continue;
+      // Two of one client: the older one was being deleted when the process ended.
+      const other = queues.get(clientId);
+      const older = other === undefined || other.id > definition.id ? definition : other;
+      if (other !== undefined) this.dropQueue(older);
+      if (other === undefined || older === other) queues.set(clientId, definition);
     }
     const released: { place: RowPlace; clientId: string; offsets: Uint32Array }[] = [];
     await shards.readRows(RowStore.session, (shardId, rowId, value) => {
@@ -90,14 +98,22 @@ export class SessionStore {
     return { shardId: this.shardOf(clientId), rowId: this.#context.shards.nextRowId() };
   }
 
-  /** Makes the queue of a session. Rejects with OperationalError. */
+  /** Makes the queue of a session; waits for a shard that is being restarted. Rejects with OperationalError. */
   async createQueue(clientId: string): Promise<QueueDefinition> {
     const { shards, config } = this.#context;
     this.#lastQueueId++;
     assert(this.#lastQueueId <= sessionQueueIdMax, 'session queue ids are not used up');
     const definition = sessionQueue(clientId, this.#lastQueueId, config);
-    await shards.createQueue(definition);
-    return definition;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        await shards.createQueue(definition);
+        return definition;
+      } catch (error) {
+        const isDown = error instanceof OperationalError && error.code === 'ERR_SHARD_DOWN';
+        if (!isDown || attempt === createAttemptsMax) throw error;
+        await new Promise((resolve) => setTimeout(resolve, createPauseMs));
+      }
+    }
   }
 
   /** Deletes the queue of a session that is over. A shard that is down does it at the next start, see `load`. */
@@ -154,7 +170,7 @@ export class SessionStore {
       this.#drop(RowStore.session, place);
       return;
     }
-    const session = registry.restore(state.clientId, this.#context);
+    const session = registry.restore(state.clientId, state.owner, this.#context);
     session.expiryIntervalS = expiryS;
     const durable = session.makeDurable();
     durable.restoreState(place, state.sentMax);

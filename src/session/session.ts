@@ -54,6 +54,8 @@ export interface SessionClient {
 /** See the file header. */
 export class Session {
   readonly clientId: string;
+  /** User name of the client that opened it; nobody else resumes it. */
+  readonly owner: string | undefined;
   readonly outbound: Outbound;
   readonly liveSubscriptions = new Map<string, SubscriptionOptions>();
   readonly queueSubscriptions = new Map<string, QueueSubscriptionState>();
@@ -72,8 +74,9 @@ export class Session {
   #durable: DurableSession | undefined;
   #clientIdHash = -1;
 
-  constructor(clientId: string, context: GatewayContext) {
+  constructor(clientId: string, owner: string | undefined, context: GatewayContext) {
     this.clientId = clientId;
+    this.owner = owner;
     this.#context = context;
     this.outbound = new Outbound(context.config, context.counters, context.clock);
   }
@@ -106,9 +109,11 @@ export class Session {
     return this.#durable;
   }
 
-  /** True when messages may have to wait for this session. */
-  get hasSubscriptions(): boolean {
-    return this.liveSubscriptions.size + this.sharedSubscriptions.size > 0;
+  /** True when messages may have to wait for this session: it has a subscription with QoS 1 or 2. */
+  get needsQueue(): boolean {
+    for (const { qos } of this.liveSubscriptions.values()) if (qos > 0) return true;
+    for (const { options } of this.sharedSubscriptions.values()) if (options.qos > 0) return true;
+    return false;
   }
 
   /** Subscriptions of every kind. */
@@ -139,6 +144,13 @@ export class Session {
     this.outbound.connected(wire, limits);
     this.#durable?.connected();
     for (const subscription of this.queueSubscriptions.values()) subscription.connected();
+  }
+
+  /** The connection that opened it has ended before it was told so: as if it had been here and had gone. */
+  abandon(): void {
+    if (this.#state !== 'away') return;
+    if (this.expiryIntervalS === 0 || !this.isResumed) this.end();
+    else this.#context.registry.expireLater(this, this.#context.clock.nowMs());
   }
 
   /** The connection is gone; queues take back at once what it had not answered. Ends the session when it does not outlive it. */
@@ -248,6 +260,14 @@ export class Session {
     queueSubscription.close();
     this.#context.counters.add(slot.queueSubscriptions, -1);
     return true;
+  }
+
+  /** Ends the subscriptions that its client may not have any more; those to queues are looked at when they attach. */
+  keepAllowed(isAllowed: (topicFilter: string, qos: number) => boolean): void {
+    for (const [text, { qos }] of this.liveSubscriptions) if (!isAllowed(text, qos)) this.unsubscribe(text);
+    for (const [text, { options }] of this.sharedSubscriptions) {
+      if (!isAllowed(text, options.qos)) this.unsubscribe(text);
+    }
   }
 
   /** Forgets everything and leaves the registry. */

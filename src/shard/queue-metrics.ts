@@ -1,5 +1,5 @@
 /**
- * What all queues of users in one shard add up to, for the shared counters. Shard worker; once per maintenance tick.
+ * What all queues of users, and all queues of sessions, in one shard add up to. Shard worker; once per maintenance tick.
  *
  * Always true: gauges are set to exact sums; counters grow by what each queue counted since it was last asked, also in
  * the moment before it is deleted, so that they never fall. Gives up: both are up to one tick old, which keeps counting
@@ -23,6 +23,13 @@ const summed = [
   ['overwritten', metric.messagesOverwritten],
 ] as const satisfies readonly (readonly [keyof QueueCounters, number])[];
 
+/** The same for queues of sessions, which are not the users' queues. */
+const summedOfSessions = [
+  ['stored', metric.sessionMessagesStored],
+  ['evicted', metric.sessionMessagesEvicted],
+  ['expired', metric.sessionMessagesExpired],
+] as const satisfies readonly (readonly [keyof QueueCounters, number])[];
+
 /** See the file header. */
 export class QueueMetrics {
   readonly #counters: Counters;
@@ -35,11 +42,11 @@ export class QueueMetrics {
 
   /** Adds what one queue has counted since the last call. To be called once more before a queue is forgotten. */
   add(queue: Queue): void {
-    if (queue.belongsToSession) return;
+    const sums = queue.belongsToSession ? summedOfSessions : summed;
     let added = this.#added.get(queue);
-    if (added === undefined) this.#added.set(queue, (added = new Float64Array(summed.length)));
-    for (let i = 0; i < summed.length; i++) {
-      const [field, slot] = summed[i] as (typeof summed)[number];
+    if (added === undefined) this.#added.set(queue, (added = new Float64Array(sums.length)));
+    for (let i = 0; i < sums.length; i++) {
+      const [field, slot] = sums[i]!;
       const total = queue.counters[field];
       this.#counters.add(slot, total - (added[i] as number));
       added[i] = total;
@@ -53,15 +60,23 @@ export class QueueMetrics {
     let bytes = 0;
     let consumers = 0;
     let count = 0;
+    let sessionMessages = 0;
+    let sessionBytes = 0;
     for (const queue of queues.values()) {
-      if (queue.belongsToSession) continue;
       this.add(queue);
+      if (queue.belongsToSession) {
+        sessionMessages += queue.readyCount + queue.inFlightCount;
+        sessionBytes += queue.ledger.liveBytes;
+        continue;
+      }
       count++;
       ready += queue.readyCount;
       inFlight += queue.inFlightCount;
       bytes += queue.ledger.liveBytes;
       consumers += queue.consumers.size;
     }
+    this.#counters.set(metric.sessionMessagesWaiting, sessionMessages);
+    this.#counters.set(metric.sessionMessageBytes, sessionBytes);
     this.#counters.set(metric.queues, count);
     this.#counters.set(metric.messagesReady, ready);
     this.#counters.set(metric.messagesInFlight, inFlight);

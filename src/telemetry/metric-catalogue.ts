@@ -265,11 +265,7 @@ export const catalogue = {
     ['topic-bytes', 'topic-levels', 'subscriptions', 'sessions'],
     'Requests refused by a limit: topics that are too long or too deep, subscriptions beyond those of a client, sessions beyond those of the broker.',
   ),
-  outboxBytes: gauge(
-    'sluice_outbox_bytes',
-    'main',
-    'Memory of the blocks that hold what waits for readers.',
-  ),
+  outboxBytes: gauge('sluice_outbox_bytes', 'main', 'Memory of the blocks that hold what waits for readers.'),
   sessionQueueBytes: gauge(
     'sluice_session_queue_bytes',
     'main',
@@ -390,6 +386,27 @@ export const catalogue = {
     'worker',
     'Messages of last-value queues replaced by a newer one of the same key before they were done.',
   ),
+  sessionMessagesStored: counter(
+    'sluice_session_messages_stored_total',
+    'worker',
+    'Messages that were stored for sessions with an expiry.',
+  ),
+  sessionMessagesEvicted: counter(
+    'sluice_session_messages_evicted_total',
+    'worker',
+    'Messages that such a session lost because its limit was reached: the oldest give way.',
+  ),
+  sessionMessagesExpired: counter(
+    'sluice_session_messages_expired_total',
+    'worker',
+    'Messages that expired while they waited for such a session.',
+  ),
+  sessionMessagesWaiting: gauge(
+    'sluice_session_messages_waiting',
+    'worker',
+    'Messages that wait for such sessions, in flight ones included.',
+  ),
+  sessionMessageBytes: gauge('sluice_session_message_bytes', 'worker', 'Their bytes in the log.'),
   messagesRefused: family(
     'sluice_messages_refused_total',
     'worker',
