@@ -172,6 +172,11 @@ export const transport = {
     help: 'Path of the WebSocket listeners; requests for others are answered with 404.',
   }),
   wsOrigins: origins,
+  wsEngine: choice('SLUICE_WS_ENGINE', {
+    words: ['auto', 'ws', 'uws'],
+    fallback: 'auto',
+    help: 'What reads and writes WebSocket frames of listeners without TLS and PROXY header: `auto` is the package uWebSockets.js when it is installed, else ws.',
+  }),
   wsMessageBytesMax: bytes('SLUICE_WS_MESSAGE_MAX', {
     fallback: 4 * 1024 * 1024,
     min: 1024,

@@ -8,6 +8,7 @@
 import { randomUUID } from 'node:crypto';
 import { performance } from 'node:perf_hooks';
 
+import { OperationalError } from '../base/error.js';
 import { ConfigError, type Config } from '../config/config.js';
 import { listenerFaults, listenerSettings } from '../config/listener.js';
 import { reasonCode } from '../mqtt/reason-code.js';
@@ -31,6 +32,7 @@ import { Intake, type FullnessProbe } from './intake.js';
 import { Listener, type BoundListener, type ListenerHost } from './listener.js';
 import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
+import { loadUws, type UwsLoader, type UwsModule } from './uws-api.js';
 
 /** What a gateway is built from. */
 export interface GatewayOptions {
@@ -48,6 +50,8 @@ export interface GatewayOptions {
   readonly isFull?: FullnessProbe;
   /** False reads by `data` events, for the test of that path. */
   readonly sharesReadBuffer?: boolean;
+  /** Default: the package `uWebSockets.js`. */
+  readonly loadUws?: UwsLoader;
 }
 
 /** The MQTT half of the broker. */
@@ -97,6 +101,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   readonly admission: Admission;
   readonly sharesReadBuffer: boolean;
   readonly #listeners: readonly Listener[];
+  readonly #loadUws: UwsLoader;
   #sweeper: NodeJS.Timeout | undefined;
   #certificateWatch: NodeJS.Timeout | undefined;
 
@@ -127,6 +132,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
     this.handshakes = new Handshakes(counters, logger);
     this.admission = new Admission(config, clock.nowMs());
     this.sharesReadBuffer = options.sharesReadBuffer ?? true;
+    this.#loadUws = options.loadUws ?? loadUws;
     const faults = listenerFaults(config);
     if (faults.length > 0) throw new ConfigError(faults);
     this.#listeners = listenerSettings(config).map((setting) => new Listener(setting, this));
@@ -152,9 +158,10 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
 
   async listen(): Promise<readonly BoundListener[]> {
     const bound: BoundListener[] = [];
+    const uws = await this.#webSocketEngine();
     for (const listener of this.#listeners) {
       try {
-        bound.push(await listener.listen());
+        bound.push(await listener.listen(uws));
       } catch (error) {
         if (!listener.setting.givesWay) {
           this.#closeListeners();
@@ -171,6 +178,21 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
       for (const listener of this.#listeners) listener.reloadCertificateIfChanged();
     }, certificateIntervalMs);
     return bound;
+  }
+
+  /** uWebSockets.js where it is wanted and there; undefined for the engine that is always there. */
+  async #webSocketEngine(): Promise<UwsModule | undefined> {
+    const { wsEngine } = this.config;
+    if (wsEngine === 'ws' || !this.#listeners.some(({ setting }) => setting.kind === 'ws')) return undefined;
+    const found = await this.#loadUws();
+    if (!(found instanceof Error)) return found;
+    if (wsEngine === 'uws') {
+      throw new OperationalError('ERR_LISTEN', `uWebSockets.js does not load: ${found.message}`, found);
+    }
+    if ((found as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') {
+      this.logger.warn({ err: found }, 'uWebSockets.js is installed and does not load; ws takes its place');
+    }
+    return undefined;
   }
 
   reloadCertificates(): boolean {

@@ -25,6 +25,9 @@ import { SocketTransport } from './socket-transport.js';
 import { socketOptions, TcpListener, type ReadCallback } from './tcp-listener.js';
 import { TlsStage } from './tls-stage.js';
 import type { Transport, TransportUser } from './transport.js';
+import type { UwsModule } from './uws-api.js';
+import { UwsServer, type UwsHost } from './uws-server.js';
+import type { WebSocketStageOptions } from './websocket-rule.js';
 import { WebSocketStage } from './websocket-stage.js';
 import { WebSocketTransport } from './websocket-transport.js';
 
@@ -59,6 +62,7 @@ const refusedByAddress = {
   'address-limit': slotOf('connectionsRefused', 'address-limit'),
   'address-rate': slotOf('connectionsRefused', 'address-rate'),
 } as const satisfies Record<AddressFault, number>;
+const refusedByUpgrade = slotOf('connectionsRefused', 'ws-upgrade');
 const refusedByProxy = slotOf('connectionsRefused', 'proxy-header');
 /** A TLS handshake takes more time than all else until CONNECT: it counts as so many connections. */
 const tlsCost = 4;
@@ -73,6 +77,8 @@ export class Listener {
   readonly #server: Server | undefined;
   readonly #tls: TlsStage | undefined;
   readonly #webSocket: WebSocketStage | undefined;
+  readonly #webSocketOptions: WebSocketStageOptions | undefined;
+  #uws: UwsServer | undefined;
   /** How many connections one of this listener counts as where rates are limited. */
   readonly #cost: number;
   #count = 0;
@@ -103,16 +109,14 @@ export class Listener {
       const { config, counters } = host;
       const onProtocolFault = (): void => counters.add(slot.webSocketFaults, 1);
       const messageBytesMax = Math.max(config.wsMessageBytesMax, config.maximumPacketSize);
-      this.#webSocket = new WebSocketStage(
-        { path: setting.path, messageBytesMax, origins: config.wsOrigins },
-        (webSocket, socket, handshake) => {
-          const facts = factsOf(setting, handshake.peer, kind === 'wss', handshake.certificate);
-          this.#pass(
-            handshake,
-            new WebSocketTransport(webSocket, socket, handshake.socket, facts, onProtocolFault),
-          );
-        },
-      );
+      this.#webSocketOptions = { path: setting.path, messageBytesMax, origins: config.wsOrigins };
+      this.#webSocket = new WebSocketStage(this.#webSocketOptions, (webSocket, socket, handshake) => {
+        const facts = factsOf(setting, handshake.peer, kind === 'wss', handshake.certificate);
+        this.#pass(
+          handshake,
+          new WebSocketTransport(webSocket, socket, handshake.socket, facts, onProtocolFault),
+        );
+      });
     }
     if (tls !== undefined) {
       this.#tls = new TlsStage(tls, host.logger, (socket, handshake) => {
@@ -127,12 +131,20 @@ export class Listener {
     }
   }
 
-  /** Starts to accept; rejects with ERR_LISTEN. */
-  async listen(): Promise<BoundListener> {
+  /** Starts to accept; rejects with ERR_LISTEN. `uws` is used where it can do what the listener asks for. */
+  async listen(uws?: UwsModule): Promise<BoundListener> {
     const { name, kind, host, port, path, mode } = this.setting;
     const place: Place = this.#isUnix ? { path, mode } : { host, port };
     let address: AddressInfo | string;
-    if (this.#server !== undefined) {
+    if (
+      uws !== undefined &&
+      kind === 'ws' &&
+      this.#trust === undefined &&
+      this.#webSocketOptions !== undefined
+    ) {
+      this.#uws = new UwsServer(uws, this.#webSocketOptions, this.#uwsHost());
+      address = await this.#uws.listen(host, port);
+    } else if (this.#server !== undefined) {
       address = await startServer(this.#server, place, (error) => this.#onFault(error));
     } else if (this.#isUnix) {
       address = await this.#plain!.listenPath(path, mode);
@@ -148,6 +160,7 @@ export class Listener {
   close(): void {
     this.#plain?.close();
     this.#server?.close();
+    this.#uws?.close();
   }
 
   /** Reads the certificate again; false when the new one is unusable. True for a listener without one. */
@@ -158,6 +171,38 @@ export class Listener {
   /** The same, when a file of it has changed. */
   reloadCertificateIfChanged(): void {
     this.#tls?.reloadIfChanged();
+  }
+
+  /** The limits and counters of this listener for a server that accepts by itself. */
+  #uwsHost(): UwsHost {
+    const { admission, counters, logger } = this.#host;
+    return {
+      admits: ({ peername: name }) => {
+        if (!this.#host.admits(this.#cost)) return false;
+        if (this.#count >= this.setting.connectionsMax) {
+          counters.add(refusedByListenerLimit, 1);
+          return false;
+        }
+        const fault = admission.enter(name, this.#cost, this.#host.nowMs());
+        if (fault === undefined) this.#count++;
+        else counters.add(refusedByAddress[fault], 1);
+        return fault === undefined;
+      },
+      refused: (name, reason) => {
+        counters.add(refusedByUpgrade, 1);
+        logger.debug({ peername: name, fault: 'ws-upgrade', reason }, 'connection refused');
+      },
+      opened: (peer, make) => {
+        const transport = make(factsOf(this.setting, peer));
+        this.#host.open(transport, this.#host.nowMs());
+        return transport;
+      },
+      closed: ({ peername: name }) => {
+        this.#released();
+        admission.leave(name);
+      },
+      protocolFault: () => counters.add(slot.webSocketFaults, 1),
+    };
   }
 
   #onFault(error: Error): void {
@@ -172,7 +217,8 @@ export class Listener {
       else if (this.#trust?.trusts(socket, this.#isUnix) === false) counters.add(refusedByProxy, 1);
       else {
         // Behind a proxy the header tells the address, later.
-        const fault = this.#trust === undefined ? this.#enter(socket, peerOf(socket, this.#isUnix)) : undefined;
+        const fault =
+          this.#trust === undefined ? this.#enter(socket, peerOf(socket, this.#isUnix)) : undefined;
         if (fault === undefined) {
           this.#count++;
           socket.on('close', this.#released);

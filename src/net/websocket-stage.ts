@@ -1,31 +1,25 @@
 /**
  * The HTTP upgrade of a listener: from a request to a WebSocket that speaks MQTT. Main thread.
  *
- * Always true: only the configured path, the subprotocol `mqtt` (or `mqttv3.1`) and the allowed origins get through
- * [MQTT-6.0.0-3] [MQTT-6.0.0-4]; everything else is answered with a status and closed, and counted once. Messages are not
- * compressed and have a bound. Gives up: anything else over HTTP on this port. Node's HTTP server and `ws` work on sockets
+ * Always true: what gets through is decided in `websocket-rule.ts`; everything else is answered with a status and closed,
+ * and counted once. Messages are not compressed and have a bound. Gives up: anything else over HTTP on this port. Node's HTTP server and `ws` work on sockets
  * that are handed to them, so that a PROXY header and TLS may come first.
  */
 import { createServer, STATUS_CODES, type IncomingMessage, type Server } from 'node:http';
-import { isIP, type Socket } from 'node:net';
+import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 import { WebSocketServer, type WebSocket } from 'ws';
 
 import type { Handshake } from './handshake.js';
-import { isLoopback } from './peer.js';
+import {
+  judgeUpgrade,
+  subprotocols,
+  type UpgradeRuling,
+  type WebSocketStageOptions,
+} from './websocket-rule.js';
 
-/** Names of the subprotocol that clients ask for: that of MQTT 3.1.1 and 5.0, and that of 3.1. */
-const subprotocols = ['mqtt', 'mqttv3.1'] as const;
 /** Request line and headers. */
 const headerBytesMax = 8 * 1024;
-
-/** What may differ. */
-export interface WebSocketStageOptions {
-  readonly path: string;
-  readonly messageBytesMax: number;
-  /** Origins whose pages may connect; empty: all. */
-  readonly origins: readonly string[];
-}
 
 /** Takes a connection whose upgrade is done, before anything is read; `socket` is what the WebSocket runs over. */
 export type UpgradedCallback = (webSocket: WebSocket, socket: Socket, handshake: Handshake) => void;
@@ -57,10 +51,11 @@ export class WebSocketStage {
     // The clock of handshakes decides how long a request may take.
     this.#http = createServer({ maxHeaderSize: headerBytesMax, requestTimeout: 0, headersTimeout: 0 });
     this.#http.on('upgrade', (request, socket, head) => this.#onUpgrade(request, socket, head));
-    this.#http.on('request', ({ url, socket }) => {
-      const isPath = this.#isPath(url);
-      if (isPath) this.#refuse(socket, 426, 'no upgrade', 'Upgrade: websocket\r\n');
-      else this.#refuse(socket, 404, 'another path');
+    this.#http.on('request', (request) => {
+      const ruling = this.#judge(request, false);
+      if (!('status' in ruling)) return;
+      const headers = ruling.status === 426 ? 'Upgrade: websocket\r\n' : '';
+      this.#refuse(request.socket, ruling.status, ruling.reason, headers);
     });
     this.#http.on('clientError', (error: NodeJS.ErrnoException, socket) => {
       const status = error.code === 'HPE_HEADER_OVERFLOW' ? 431 : 400;
@@ -82,30 +77,26 @@ export class WebSocketStage {
       socket.destroy();
       return;
     }
-    const { origin } = request.headers;
-    if (!this.#isPath(request.url)) this.#refuse(socket, 404, 'another path');
-    else if (!asksForMqtt(request)) this.#refuse(socket, 400, 'does not ask for the subprotocol mqtt');
-    else if (!this.#isAllowed(origin)) this.#refuse(socket, 403, 'another origin');
-    else {
-      // Pages of foreign sites in a browser on this machine are no local peers.
-      if (origin !== undefined && !isLocalOrigin(origin)) {
-        handshake.peer = { ...handshake.peer, isLoopback: false };
-      }
-      this.#ws.handleUpgrade(request, socket, head, (webSocket) => {
-        this.#upgraded(webSocket, socket as Socket, handshake);
-      });
+    const ruling = this.#judge(request, true);
+    if ('status' in ruling) {
+      this.#refuse(socket, ruling.status, ruling.reason);
+      return;
     }
+    // Pages of foreign sites in a browser on this machine are no local peers.
+    if (ruling.isForeignPage) handshake.peer = { ...handshake.peer, isLoopback: false };
+    this.#ws.handleUpgrade(request, socket, head, (webSocket) => {
+      this.#upgraded(webSocket, socket as Socket, handshake);
+    });
   }
 
-  #isPath(url: string | undefined): boolean {
-    const path = url ?? '';
-    const query = path.indexOf('?');
-    return (query < 0 ? path : path.slice(0, query)) === this.#options.path;
-  }
-
-  #isAllowed(origin: string | undefined): boolean {
-    const { origins } = this.#options;
-    return origins.length === 0 || origin === undefined || origins.includes(origin.toLowerCase());
+  #judge({ url = '', headers }: IncomingMessage, isUpgrade: boolean): UpgradeRuling {
+    const query = url.indexOf('?');
+    return judgeUpgrade(this.#options, {
+      path: query < 0 ? url : url.slice(0, query),
+      isUpgrade,
+      subprotocols: headers['sec-websocket-protocol'] ?? '',
+      origin: headers.origin,
+    });
   }
 
   #refuse(socket: Duplex, status: number, reason: string, headers = ''): void {
@@ -121,15 +112,4 @@ export class WebSocketStage {
         `Content-Length: ${Buffer.byteLength(body)}\r\n${headers}\r\n${body}`,
     );
   }
-}
-
-function asksForMqtt({ headers }: IncomingMessage): boolean {
-  const asked = headers['sec-websocket-protocol'] ?? '';
-  return asked.split(',').some((name) => (subprotocols as readonly string[]).includes(name.trim()));
-}
-
-function isLocalOrigin(origin: string): boolean {
-  const host = URL.canParse(origin) ? new URL(origin).hostname : '';
-  const address = host.replace(/^\[(.*)\]$/, '$1');
-  return host === 'localhost' || (isIP(address) !== 0 && isLoopback(address));
 }

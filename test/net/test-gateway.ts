@@ -42,6 +42,7 @@ export interface TestGatewayOptions {
   readonly hooks?: GatewayOptions['hooks'];
   readonly clock?: GatewayOptions['clock'];
   readonly sharesReadBuffer?: boolean;
+  readonly loadUws?: GatewayOptions['loadUws'];
 }
 
 /** Starts a gateway that ends with the running test. Call it inside a test. */
@@ -65,6 +66,7 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
     logger: createLogger({ level: process.env['SLUICE_LOG_LEVEL'] ?? 'silent', format: 'text' }),
     ...(options.hooks === undefined ? {} : { hooks: options.hooks }),
     ...(options.clock === undefined ? {} : { clock: options.clock }),
+    ...(options.loadUws === undefined ? {} : { loadUws: options.loadUws }),
     ...(options.sharesReadBuffer === undefined ? {} : { sharesReadBuffer: options.sharesReadBuffer }),
   });
   const scope = testScope();

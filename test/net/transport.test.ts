@@ -33,7 +33,7 @@ async function ping(client: StreamClient): Promise<void> {
 }
 
 function start(carrier: Carrier, env: Readonly<Record<string, string>> = {}): Promise<Transports> {
-  return startTransports({ isProxied: carrier.preface !== undefined, env });
+  return startTransports({ isProxied: carrier.preface !== undefined, uws: carrier.uws, env });
 }
 
 describe.each(carriers)('over $title', (carrier: Carrier) => {
@@ -190,7 +190,7 @@ describe.each(carriers.filter(({ preface }) => preface === undefined))('over $ti
 
   test('a silent client is closed after one and a half times its Keep Alive [MQTT-3.1.2-22]', async () => {
     let nowMs = 0;
-    const at = await startTransports({ clock: { nowMs: () => nowMs } });
+    const at = await startTransports({ uws: carrier.uws, clock: { nowMs: () => nowMs } });
     const client = await StreamClient.connect(at, carrier, 'a', { keepalive: 10 });
     nowMs = 16_000;
     expect((await client.expect('disconnect')).reasonCode).toBe(0x8d);

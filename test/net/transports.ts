@@ -17,6 +17,7 @@ import { createWebSocketStream, WebSocket } from 'ws';
 
 import type { ListenerKind } from '../../src/config/listener-entry.js';
 import type { BoundListener } from '../../src/net/listener.js';
+import { loadUws, type UwsModule } from '../../src/net/uws-api.js';
 import type { PacketOf } from '../harness/raw-client.js';
 import { testScope, type Scope } from '../harness/scope.js';
 import { until, within } from '../harness/wait.js';
@@ -34,15 +35,22 @@ export interface Carrier {
   readonly title: string;
   readonly kind: ListenerKind;
   readonly preface: Preface;
+  /** The package behind it, when it is not the usual one. */
+  readonly uws?: UwsModule;
 }
 
-/** All of them. */
+const uws = await findUws();
+
+/** All of them; uWebSockets.js is among them where it is installed. */
 export const carriers: readonly Carrier[] = [
   { title: 'TCP', kind: 'tcp', preface: undefined },
   { title: 'a Unix socket', kind: 'unix', preface: undefined },
   { title: 'TLS', kind: 'tls', preface: undefined },
   { title: 'WebSocket', kind: 'ws', preface: undefined },
   { title: 'secure WebSocket', kind: 'wss', preface: undefined },
+  ...(uws === undefined
+    ? []
+    : [{ title: 'WebSocket on uWebSockets.js', kind: 'ws', preface: undefined, uws } as const]),
   { title: 'TCP behind a proxy', kind: 'tcp', preface: prefaceV1 },
   { title: 'TLS behind a proxy', kind: 'tls', preface: prefaceV1 },
   { title: 'WebSocket behind a proxy', kind: 'ws', preface: prefaceV1 },
@@ -65,7 +73,7 @@ export interface Transports {
 
 /** Starts it; every kind listens on a free port of its own. */
 export async function startTransports(
-  options: TestGatewayOptions & { readonly isProxied?: boolean } = {},
+  options: TestGatewayOptions & { readonly isProxied?: boolean; readonly uws?: UwsModule | undefined } = {},
 ): Promise<Transports> {
   const scope = testScope();
   const directory = mkdtempSync(path.join(os.tmpdir(), 'sluice-net-'));
@@ -78,6 +86,7 @@ export async function startTransports(
   writeFileSync(ca, authority.cert);
   const target = await startGateway({
     ...options,
+    loadUws: options.loadUws ?? (() => Promise.resolve(options.uws ?? new Error('not asked for'))),
     env: {
       SLUICE_TLS_CERT: cert,
       SLUICE_TLS_KEY: key,
@@ -97,6 +106,28 @@ export async function startTransports(
       return found;
     },
   };
+}
+
+/** The package, or the copy of it that the registry carries for some versions of Node; that one has other names. */
+async function findUws(): Promise<UwsModule | undefined> {
+  const found = await loadUws();
+  if (!(found instanceof Error)) return found;
+  const copy = '@rjweb/uws';
+  try {
+    const { default: module } = (await import(copy)) as {
+      default: Pick<UwsModule, 'App'> & {
+        closeSocket: UwsModule['us_listen_socket_close'];
+        getSocketPort: UwsModule['us_socket_local_port'];
+      };
+    };
+    return {
+      App: () => module.App(),
+      us_listen_socket_close: (listenSocket) => module.closeSocket(listenSocket),
+      us_socket_local_port: (listenSocket) => module.getSocketPort(listenSocket),
+    };
+  } catch {
+    return undefined;
+  }
 }
 
 /** What a client may want to differ. */
