@@ -73,7 +73,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     this.facts = transport.facts;
     this.#openedAtMs = openedAtMs;
     this.#lastPacketAtMs = openedAtMs;
-    this.outbox = new SocketOutbox(transport, host.pool, host.turn, context.config.outboxBytesMax, this);
+    this.outbox = new SocketOutbox(transport, host.pool, host.turn, context.memory.outboxes, this);
     this.client = new Client(context, this, () => host.newClientId());
     if (limitsPublishes(context.config)) {
       this.#rate = new PublishRate(this.client, context, () => this.resume());

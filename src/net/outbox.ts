@@ -8,6 +8,7 @@
  *
  *   filled pieces ... | current block [0, offset)      ──flush──▶  transport (one writev, one frame)
  */
+import type { OutboxLimit } from '../session/memory-limit.js';
 import type { Outbox } from '../session/wire.js';
 import { blockClasses, type BlockPool } from './block-pool.js';
 import type { ByteSink } from './transport.js';
@@ -30,10 +31,10 @@ export interface OutboxOwner {
 export class SocketOutbox implements Outbox, Flushable {
   buffer: Buffer = noBlock;
   offset = 0;
-  readonly bytesMax: number;
   readonly #sink: ByteSink;
   readonly #pool: BlockPool;
   readonly #turn: Turn;
+  readonly #limit: OutboxLimit;
   readonly #owner: OutboxOwner;
   #booked = false;
   /** Filled blocks before the current one, and how far each is filled. */
@@ -48,12 +49,17 @@ export class SocketOutbox implements Outbox, Flushable {
   #drainWanted = false;
   readonly #written = (error?: Error | null): void => this.#onWritten(error);
 
-  constructor(sink: ByteSink, pool: BlockPool, turn: Turn, bytesMax: number, owner: OutboxOwner) {
+  constructor(sink: ByteSink, pool: BlockPool, turn: Turn, limit: OutboxLimit, owner: OutboxOwner) {
     this.#sink = sink;
     this.#pool = pool;
     this.#turn = turn;
-    this.bytesMax = bytesMax;
+    this.#limit = limit;
     this.#owner = owner;
+  }
+
+  /** Bytes that may wait, for now. */
+  get bytesMax(): number {
+    return this.#limit.bytesMax;
   }
 
   /** Bytes that the kernel has not taken yet. */
@@ -72,13 +78,13 @@ export class SocketOutbox implements Outbox, Flushable {
   }
 
   hasRoom(bytes: number): boolean {
-    if (this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.bytesMax) return true;
+    if (this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.#limit.bytesMax) return true;
     if (this.#writingBytes > 0) return false;
     // An empty outbox takes a message of any size, else one above the bound would wait for ever.
     if (this.#pieceBytes + this.offset === 0) return true;
     // A burst within one turn: full is only what the kernel does not take.
     this.#send();
-    return this.#writingBytes === 0 || this.#writingBytes + bytes <= this.bytesMax;
+    return this.#writingBytes === 0 || this.#writingBytes + bytes <= this.#limit.bytesMax;
   }
 
   ensure(bytes: number): void {
@@ -162,7 +168,9 @@ export class SocketOutbox implements Outbox, Flushable {
     if (bytes === 0) return;
     this.#owner.onBytesOut(bytes);
     // The transport keeps these blocks; they do not return to the pool.
-    this.#sink.sendAll(this.#takePieces([]), ignore);
+    const blocks: Buffer[] = [];
+    this.#sink.sendAll(this.#takePieces(blocks), ignore);
+    for (const block of blocks) this.#limit.add(-block.length);
   }
 
   /** Forgets what was not sent and returns the blocks that nobody reads from. */
@@ -171,13 +179,14 @@ export class SocketOutbox implements Outbox, Flushable {
     this.#state = 'closed';
     this.#discard();
     // Blocks under way stay with libuv until it has let go of them; the collector gets them.
+    for (const block of this.#writing) this.#limit.add(-block.length);
     this.#writing = [];
     this.#writingBytes = 0;
   }
 
   #discard(): void {
-    for (const piece of this.#pieces) this.#pool.give(piece);
-    if (this.buffer !== noBlock) this.#pool.give(this.buffer);
+    for (const piece of this.#pieces) this.#give(piece);
+    if (this.buffer !== noBlock) this.#give(this.buffer);
     this.#pieces.length = 0;
     this.#pieceEnds.length = 0;
     this.#pieceBytes = 0;
@@ -195,11 +204,17 @@ export class SocketOutbox implements Outbox, Flushable {
       // A long burst leaves in pieces, so that the peer may already read and blocks are used again.
       if (this.#pieceBytes >= burstBytes && this.#writingBytes === 0 && this.#state === 'open') this.#send();
     } else if (this.buffer !== noBlock) {
-      this.#pool.give(this.buffer);
+      this.#give(this.buffer);
     }
     this.buffer = this.#pool.take(bytes, this.#classNext);
+    this.#limit.add(this.buffer.length);
     this.#classNext = Math.min(this.#classNext + 1, blockClasses.length - 1);
     this.offset = 0;
+  }
+
+  #give(block: Buffer): void {
+    this.#limit.add(-block.length);
+    this.#pool.give(block);
   }
 
   #onWritten(error: Error | null | undefined): void {
@@ -213,7 +228,7 @@ export class SocketOutbox implements Outbox, Flushable {
 
   #release(): void {
     const blocks = this.#writing;
-    for (let i = 0; i < blocks.length; i++) this.#pool.give(blocks[i]!);
+    for (let i = 0; i < blocks.length; i++) this.#give(blocks[i]!);
     blocks.length = 0;
     this.#writingBytes = 0;
   }

@@ -1,9 +1,11 @@
 /**
  * A first-in first-out list with a bound in items and in bytes. Main thread.
  *
- * Always true: neither bound is exceeded; `push` says what did not fit. Grows in powers of two and gives
+ * Always true: neither bound is exceeded, nor the budget that it shares with others; `hasRoom` says what fits. Grows in powers of two and gives
  * memory back when it runs empty. Gives up: random access.
  */
+
+import type { MemoryBudget } from './memory-limit.js';
 
 /** A larger array is given back when the queue runs empty. */
 const keptSlotsMax = 64;
@@ -12,13 +14,16 @@ const keptSlotsMax = 64;
 export class BoundedQueue<T> {
   readonly #itemsMax: number;
   readonly #bytesMax: number;
+  readonly #budget: MemoryBudget | undefined;
   #items: (T | undefined)[] = [];
   #sizes: number[] = [];
   #head = 0;
   #length = 0;
   #bytes = 0;
 
-  constructor(itemsMax: number, bytesMax: number) {
+  /** `budget` counts its bytes together with those of other queues. */
+  constructor(itemsMax: number, bytesMax: number, budget?: MemoryBudget) {
+    this.#budget = budget;
     this.#itemsMax = itemsMax;
     this.#bytesMax = bytesMax;
   }
@@ -31,9 +36,9 @@ export class BoundedQueue<T> {
     return this.#bytes;
   }
 
-  /** True when an item of `bytes` would stay within both bounds. An empty queue takes any size. */
+  /** True when an item of `bytes` would stay within both bounds. An empty queue takes any size that the budget has. */
   hasRoom(bytes: number): boolean {
-    if (this.#itemsMax === 0) return false;
+    if (this.#itemsMax === 0 || this.#budget?.hasRoom(bytes) === false) return false;
     return this.#length === 0 || (this.#length < this.#itemsMax && this.#bytes + bytes <= this.#bytesMax);
   }
 
@@ -45,6 +50,7 @@ export class BoundedQueue<T> {
     this.#sizes[at] = bytes;
     this.#length++;
     this.#bytes += bytes;
+    this.#budget?.add(bytes);
   }
 
   peek(): T | undefined {
@@ -55,7 +61,9 @@ export class BoundedQueue<T> {
     if (this.#length === 0) return undefined;
     const item = this.#items[this.#head];
     this.#items[this.#head] = undefined;
-    this.#bytes -= this.#sizes[this.#head]!;
+    const bytes = this.#sizes[this.#head]!;
+    this.#bytes -= bytes;
+    this.#budget?.add(-bytes);
     this.#head = (this.#head + 1) & (this.#items.length - 1);
     this.#length--;
     if (this.#length === 0 && this.#items.length > keptSlotsMax) this.clear();
@@ -77,6 +85,7 @@ export class BoundedQueue<T> {
     this.#sizes = [];
     this.#head = 0;
     this.#length = 0;
+    this.#budget?.add(-this.#bytes);
     this.#bytes = 0;
   }
 

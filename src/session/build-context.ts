@@ -13,6 +13,7 @@ import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Clock, GatewayContext, GatewayHooks, Pace } from './context.js';
 import { LocalPublisher } from './local-publisher.js';
+import { memoryLimits } from './memory-limit.js';
 import { LiveMessage } from './message.js';
 import { QueueWaiters } from './queue-waiters.js';
 import { SessionRegistry } from './registry.js';
@@ -44,6 +45,7 @@ export function buildContext(options: ContextOptions): GatewayContext {
   const context = {
     ...options,
     access: hooks.access,
+    memory: memoryLimits(config, counters),
     retained,
     publisher,
     registry,

@@ -13,6 +13,7 @@ import type { PublisherContext, Shards } from '../shard/link.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { LocalPublisher } from './local-publisher.js';
+import type { MemoryLimits } from './memory-limit.js';
 import type { LiveMessage } from './message.js';
 import type { QueueWaiters } from './queue-waiters.js';
 import type { SessionRegistry } from './registry.js';
@@ -75,6 +76,8 @@ export interface Pace {
 /** See the file header. */
 export interface GatewayContext {
   readonly pace: Pace;
+  /** Bounds over all clients. */
+  readonly memory: MemoryLimits;
   readonly config: Config;
   readonly shards: Shards;
   readonly catalogue: QueueCatalogue;

@@ -17,6 +17,7 @@ import type { Counters } from '../telemetry/counter.js';
 import { BoundedQueue } from './bounded-queue.js';
 import type { Clock } from './context.js';
 import { Awaiting, idOfOffset, InFlight } from './in-flight.js';
+import type { MemoryBudget } from './memory-limit.js';
 import { remainingExpiry, type LiveMessage } from './message.js';
 import { PublishWriter, type Identifiers, type PublishLimits, type Waiting } from './publish-writer.js';
 import type { Wire } from './wire.js';
@@ -49,9 +50,6 @@ const dropped = {
   sessionEnded: slotOf('messagesDropped', 'session-ended'),
 } as const;
 
-/** How many bytes may wait in a session: this many times the outbox bound. */
-const pendingOutboxes = 16;
-
 /** See the file header. */
 export class Outbound {
   readonly #inFlightMax: number;
@@ -73,11 +71,12 @@ export class Outbound {
   /** Whether live QoS > 0 messages must be kept for another connection. */
   keepsMessages = false;
 
-  constructor(config: Config, counters: Counters, clock: Clock) {
+  /** `budget` is shared by all sessions. */
+  constructor(config: Config, counters: Counters, clock: Clock, budget: MemoryBudget) {
     this.#inFlightMax = config.inFlightMax;
     this.#counters = counters;
     this.#clock = clock;
-    this.#pending = new BoundedQueue(config.sessionQueueMax, config.outboxBytesMax * pendingOutboxes);
+    this.#pending = new BoundedQueue(config.sessionQueueMax, config.sessionQueueBytesMax, budget);
     this.#held = new BoundedQueue(config.inFlightMax, config.outboxBytesMax);
   }
 

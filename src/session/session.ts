@@ -78,7 +78,12 @@ export class Session {
     this.clientId = clientId;
     this.owner = owner;
     this.#context = context;
-    this.outbound = new Outbound(context.config, context.counters, context.clock);
+    this.outbound = new Outbound(
+      context.config,
+      context.counters,
+      context.clock,
+      context.memory.sessionQueues,
+    );
   }
 
   get state(): 'connected' | 'away' | 'ended' {

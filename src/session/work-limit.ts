@@ -17,7 +17,7 @@ export const workUnits = {
   /** One topic filter of a SUBSCRIBE or UNSUBSCRIBE. */
   subscription: 128,
   /** A PUBLISH on another topic than the one before it; each of its subscribers is another unit. */
-  topic: 4,
+  topic: 8,
 } as const;
 
 /** Fan-outs up to here cost nothing. */

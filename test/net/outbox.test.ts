@@ -8,6 +8,7 @@ import { SocketOutbox } from '../../src/net/outbox.js';
 import { SocketTransport } from '../../src/net/socket-transport.js';
 import { Intake } from '../../src/net/intake.js';
 import { Turn } from '../../src/net/turn.js';
+import { OutboxLimit } from '../../src/session/memory-limit.js';
 import { randomFrom, seed } from '../harness/environment.js';
 
 /** A kernel: takes a write at once or later, and reads the memory in the moment in which it takes it. */
@@ -56,6 +57,7 @@ function build(bytesMax = 1000): {
 } {
   const kernel = new Kernel();
   const pool = new BlockPool();
+  const limit = new OutboxLimit(bytesMax, 1024 ** 3);
   const turn = new Turn(
     new Intake(
       () => false,
@@ -66,7 +68,7 @@ function build(bytesMax = 1000): {
   const owner = { onDrained: () => drains.push(outbox.bytesWaiting), onBytesOut: () => undefined };
   const facts = { peername: '', listener: 'tcp', isLoopback: true, secure: false };
   const sink = new SocketTransport(kernel as unknown as Socket, facts);
-  const outbox: SocketOutbox = new SocketOutbox(sink, pool, turn, bytesMax, owner);
+  const outbox: SocketOutbox = new SocketOutbox(sink, pool, turn, limit, owner);
   return { outbox, kernel, turn, pool, drains };
 }
 
