@@ -271,9 +271,9 @@ describe('what MQTT 5.0 clients get besides messages', () => {
     client.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: ['x'] });
     expect((await client.expect('unsuback')).granted).toEqual([0x11]);
     client.send(publishPacket('$share/a/b', 'x', { messageId: 3 }));
-    expect((await client.expect('puback')).reasonCode).toBe(0x90);
+    expect((await client.expect('puback')).reasonCode).toBe(0x87);
     client.send(publishPacket('$share/a/b', 'x', { messageId: 4, qos: 2 }));
-    expect((await client.expect('pubrec')).reasonCode).toBe(0x90);
+    expect((await client.expect('pubrec')).reasonCode).toBe(0x87);
     client.send({ cmd: 'pubrec', messageId: 5 });
     expect((await client.expect('pubrel')).reasonCode).toBe(0x92);
     client.send({ cmd: 'pubrel', messageId: 6 });

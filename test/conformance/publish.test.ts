@@ -82,7 +82,7 @@ describe('PUBLISH of MQTT 5.0', () => {
     await subscriber.subscribe('t', 0);
     const publisher = await connect(target, 'p');
     publisher.send(publishPacket('$share/x/t', 'refused', { qos: 2, messageId: 7 }));
-    expect((await publisher.expect('pubrec')).reasonCode).toBe(0x90);
+    expect((await publisher.expect('pubrec')).reasonCode).toBe(0x87);
     publisher.send(publishPacket('t', 'x', { qos: 2, messageId: 7 }));
     const pubrec = await publisher.expect('pubrec');
     expect([pubrec.messageId, pubrec.reasonCode]).toEqual([7, 0]);
