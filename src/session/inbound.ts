@@ -227,20 +227,7 @@ export class Inbound implements Publisher, AckSink {
       expiry,
     );
 
-    if (repeated === undefined) {
-      const subscribers = qos === 0 ? route.subscribers : route.directSubscribers;
-      for (let i = 0; i < subscribers.length; i++) {
-        const target = subscribers[i]!;
-        const grant = target.subscriber === this.#session ? target.ownGrant : target.grant;
-        if (grant === undefined) continue; // [MQTT-3.8.3-3]
-        target.subscriber.deliver(
-          live,
-          grant.qos < qos ? grant.qos : qos, // [MQTT-3.8.4-8]
-          grant.retainAsPublished && isRetain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
-          grant.subscriptionIdentifiers,
-        );
-      }
-    }
+    if (qos < 2) this.#deliver(live, route, qos, isRetain);
     if (isOtherTopic || route.subscribers.length > freeSubscribers) {
       this.#work.spend(workUnits.topic + route.subscribers.length);
     }
@@ -252,7 +239,25 @@ export class Inbound implements Publisher, AckSink {
       return true;
     }
     this.#publishAcknowledged(live, route, queues, qos, packetId, repeated, isRetain);
+    // Clients that hear their own messages expect the PUBREC first, as nearly all brokers send it.
+    if (qos === 2 && repeated === undefined) this.#deliver(live, route, qos, isRetain);
     return true;
+  }
+
+  /** To the subscribers that are not reached through a queue. */
+  #deliver(live: LiveMessage, route: Route<Session>, qos: number, isRetain: boolean): void {
+    const subscribers = qos === 0 ? route.subscribers : route.directSubscribers;
+    for (let i = 0; i < subscribers.length; i++) {
+      const target = subscribers[i]!;
+      const grant = target.subscriber === this.#session ? target.ownGrant : target.grant;
+      if (grant === undefined) continue; // [MQTT-3.8.3-3]
+      target.subscriber.deliver(
+        live,
+        grant.qos < qos ? grant.qos : qos, // [MQTT-3.8.4-8]
+        grant.retainAsPublished && isRetain, // [MQTT-3.3.1-12] [MQTT-3.3.1-13]
+        grant.subscriptionIdentifiers,
+      );
+    }
   }
 
   #publishUnacknowledged(live: LiveMessage, queues: readonly ShardQueues[], isRetain: boolean): void {
@@ -302,7 +307,8 @@ export class Inbound implements Publisher, AckSink {
     const token = this.#acks.add(
       qos === 1 ? AckKind.puback : AckKind.pubrec,
       packetId,
-      isKnown ? reasonCode.success : reasonCode.noMatchingSubscribers,
+      // PUBREC leaves the missing subscribers out, as the server may: hardly a client expects them there.
+      isKnown || qos === 2 ? reasonCode.success : reasonCode.noMatchingSubscribers,
       settlements,
     );
     if (settlements === 0) return;
@@ -538,9 +544,9 @@ const sharePrefix = Buffer.from('$share/');
 
 /** Reason code for topics that clients cannot publish to, -1 for all others. */
 function refusalOf(topic: Buffer, start: number, end: number): number {
-  // What the server says about itself is not for clients to say [MQTT-4.7.2-1]: ignored.
-  if (startsWith(topic, start, end, sysPrefix)) return reasonCode.noMatchingSubscribers;
-  if (startsWith(topic, start, end, sharePrefix)) return reasonCode.topicNameInvalid;
+  // What the server says about itself is not for clients to say [MQTT-4.7.2-1].
+  if (startsWith(topic, start, end, sysPrefix)) return reasonCode.notAuthorized;
+  if (startsWith(topic, start, end, sharePrefix)) return reasonCode.notAuthorized;
   return -1;
 }
 

@@ -228,7 +228,7 @@ describe('PUBLISH from client to client', () => {
     target.addQueue('$SYS/x');
     const client = await connect(target, 'a');
     await subscribed(client, '$SYS/#');
-    expect(await publish(client, '$SYS/x', 'x')).toBe(0x10);
+    expect(await publish(client, '$SYS/x', 'x')).toBe(0x87);
     await expectNothing(client);
     expect(target.shards.publishCount).toBe(0);
   });

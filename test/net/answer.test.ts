@@ -1,0 +1,48 @@
+import { describe, expect, test } from 'vitest';
+
+import { connect, publishPacket, startGateway } from './test-gateway.js';
+
+describe('answers where the specification leaves the choice', () => {
+  test.each([4, 5] as const)(
+    'a client of version %i that hears its own QoS 2 message gets PUBREC before its copy [MQTT-4.3.3-8]',
+    async (protocolVersion) => {
+      const target = await startGateway();
+      const client = await connect(target, 'a', { protocolVersion });
+      await client.subscribe('t', 2);
+      client.send(publishPacket('t', 'x', { qos: 2, messageId: 7 }));
+      expect(await client.next()).toMatchObject({ cmd: 'pubrec', messageId: 7 });
+      expect(await client.next()).toMatchObject({ cmd: 'publish', topic: 't', qos: 2 });
+    },
+  );
+
+  test('PUBREC does not say that nobody subscribes [MQTT-3.5.2-1]', async () => {
+    const target = await startGateway();
+    const client = await connect(target, 'a');
+    client.send(publishPacket('nobody', 'x', { qos: 2, messageId: 1 }));
+    expect((await client.expect('pubrec')).reasonCode).toBe(0);
+  });
+
+  test.each([
+    [true, 'string'],
+    [undefined, 'undefined'],
+    [false, 'undefined'],
+  ])(
+    'with Request Problem Information %s the Reason String of DISCONNECT is of type %s [MQTT-3.1.2-29]',
+    async (requestProblemInformation, type) => {
+      const target = await startGateway();
+      const properties = requestProblemInformation === undefined ? {} : { requestProblemInformation };
+      const client = await connect(target, 'a', { properties });
+      client.send('36 05 0001 61 0001');
+      const disconnect = await client.expect('disconnect');
+      expect(disconnect.reasonCode).toBe(0x81);
+      expect(typeof disconnect.properties?.reasonString).toBe(type);
+    },
+  );
+
+  test.each(['$SYS/x', '$share/g/t'])('publishing to %s is not authorized [broker]', async (topic) => {
+    const target = await startGateway();
+    const client = await connect(target, 'a');
+    client.send(publishPacket(topic, 'x', { qos: 1, messageId: 1 }));
+    expect((await client.expect('puback')).reasonCode).toBe(0x87);
+  });
+});
