@@ -20,7 +20,8 @@ const closeUnsupportedData = 1003;
 /** See the file header. */
 export class WebSocketTransport implements Transport {
   readonly facts: ConnectionFacts;
-  readonly sliceBytesMax = codedSliceBytes;
+  /** It takes turns by itself. */
+  readonly sliceBytesMax = Number.POSITIVE_INFINITY;
   readonly #webSocket: WebSocket;
   readonly #socket: Socket;
   readonly #wire: Socket;
@@ -30,6 +31,14 @@ export class WebSocketTransport implements Transport {
   readonly #gathered: Buffer[] = [];
   #state: 'open' | 'ended' = 'open';
   #closeCode = closeNormal;
+  #reading: 'on' | 'off' = 'on';
+  /** Bytes of the wire since others had a turn: pings and empty frames are work, too, that the connection never sees. */
+  #sliceBytes = 0;
+  #waitsForTurn = false;
+  readonly #goOn = (): void => {
+    this.#waitsForTurn = false;
+    if (this.#reading === 'on') this.#webSocket.resume();
+  };
   #sends = 0;
   #sent: SentCallback | undefined;
   readonly #onSent = (error?: Error | null): void => {
@@ -69,7 +78,7 @@ export class WebSocketTransport implements Transport {
     const webSocket = this.#webSocket;
     webSocket.on('message', (data, isBinary) => this.#onMessage(data as Buffer, isBinary));
     // The library's own listener came first: all messages of the chunk are there.
-    this.#socket.on('data', () => this.#deliver());
+    this.#socket.on('data', (chunk: Buffer) => this.#onChunk(chunk.length));
     webSocket.on('error', (error: Error & { code?: string }) => {
       if (error.code?.startsWith('WS_ERR_') === true) this.#onProtocolFault();
       user.onFault(error);
@@ -93,11 +102,13 @@ export class WebSocketTransport implements Transport {
   }
 
   pause(): void {
+    this.#reading = 'off';
     this.#webSocket.pause();
   }
 
   resume(): void {
-    this.#webSocket.resume();
+    this.#reading = 'on';
+    if (!this.#waitsForTurn) this.#webSocket.resume();
   }
 
   end(): void {
@@ -109,10 +120,20 @@ export class WebSocketTransport implements Transport {
     this.#webSocket.terminate();
   }
 
+  #onChunk(length: number): void {
+    this.#deliver();
+    this.#sliceBytes += length;
+    if (this.#sliceBytes < codedSliceBytes) return;
+    this.#sliceBytes = 0;
+    this.#waitsForTurn = true;
+    this.#webSocket.pause();
+    setImmediate(this.#goOn);
+  }
+
   #onMessage(data: Buffer, isBinary: boolean): void {
     if (this.#state === 'ended') return;
     if (isBinary) {
-      this.#gathered.push(data);
+      if (data.length > 0) this.#gathered.push(data);
       return;
     }
     // What came before it counts.
