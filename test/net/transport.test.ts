@@ -38,7 +38,7 @@ function start(carrier: Carrier, env: Readonly<Record<string, string>> = {}): Pr
 
 describe.each(carriers)('over $title', (carrier: Carrier) => {
   test.each([4, 5] as const)(
-    'messages of all QoS are acknowledged and delivered in MQTT version %i [MQTT-4.2.0-1]',
+    'messages of all QoS are acknowledged and delivered in MQTT version %i [broker]',
     async (version) => {
       const at = await start(carrier);
       const client = await StreamClient.connect(at, carrier, 'a', { protocolVersion: version });
