@@ -2,7 +2,8 @@
  * Rebuilds a queue from what the log holds. Shard worker; once per queue and start.
  *
  * Always true: counts and bytes are exact sums over the block summaries; a damaged summary is reported and its block left
- * out, on disk as it is; new messages get offsets behind every block, damaged ones included.
+ * out, on disk as it is; new messages get offsets behind every block, damaged ones included. A queue of a session never
+ * gives an offset twice, also when the blocks that had it are gone: packet ids and QoS 2 state follow from offsets.
  * Cost: one pass over the summaries; blocks are not read, but for damaged summaries.
  */
 import { OperationalError } from '../base/error.js';
@@ -13,8 +14,14 @@ import { readSummary } from './stored-summary.js';
 
 const SUMMARIES_PER_READ = 4096;
 
-/** Fills a queue that was just made. Reports damage through `onCorruptBlock`. */
-export function recoverQueue(queue: Queue, host: QueueHost): void {
+/**
+ * More than a session's queue takes in a millisecond on average: an offset that is counted from the clock is then above
+ * all that were given before.
+ */
+const OFFSETS_PER_MS = 1000;
+
+/** Fills a queue that was just made. Reports damage through `onCorruptBlock`. `nowMs`: Unix time. */
+export function recoverQueue(queue: Queue, host: QueueHost, nowMs: number): void {
   let first = -1;
   let next = 0;
   let liveCount = 0;
@@ -38,7 +45,8 @@ export function recoverQueue(queue: Queue, host: QueueHost): void {
     }
     if (page.length < SUMMARIES_PER_READ) break;
   }
-  queue.recover(Math.max(first, 0), next, liveCount, liveBytes, expiryDueMs);
+  if (queue.belongsToSession) next = Math.max(next, Math.floor(nowMs) * OFFSETS_PER_MS);
+  queue.recover(first < 0 ? next : first, next, liveCount, liveBytes, expiryDueMs);
 }
 
 /** How many offsets a block takes; 1 when the block is damaged too. */

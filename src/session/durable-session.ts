@@ -203,7 +203,8 @@ export class DurableSession implements Consumer {
   #forgetBefore(offset: number): void {
     this.#restoredCount = 0;
     for (const [each, entry] of this.#released) {
-      if (each >= offset) continue;
+      // Offsets are u32 here and wrap.
+      if (((each - offset) | 0) >= 0) continue;
       entry.isAcked = true;
       if (entry.isComplete) this.#released.delete(each);
     }

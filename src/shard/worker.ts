@@ -108,7 +108,7 @@ class ShardWorker {
     const definitions = this.#log.queues().map(({ meta }) => decodeDefinition(meta));
     for (const definition of definitions) {
       const queue = new Queue(definition, this.#loop);
-      recoverQueue(queue, this.#loop);
+      recoverQueue(queue, this.#loop, Date.now());
       this.#loop.queues.set(definition.id, queue);
     }
     this.#data.port.on('message', (message: ToWorker) => {

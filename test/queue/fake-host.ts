@@ -167,7 +167,7 @@ export class FakeHost implements QueueHost {
   queue(changes: Partial<QueueDefinition> = {}): Queue {
     const queue = new Queue(definitionWith(changes), this);
     this.queues.set(queue.id, queue);
-    recoverQueue(queue, this);
+    recoverQueue(queue, this, 0);
     return queue;
   }
 
