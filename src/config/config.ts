@@ -5,6 +5,7 @@
  * fault at once. A variable that starts with `SLUICE_` and is not known is a fault, because a setting that is
  * silently not applied is worse than a broker that does not start. An empty variable counts as not set.
  */
+import { listenerFaults } from './listener.js';
 import { OperationalError } from '../base/error.js';
 import { nearest } from './nearest.js';
 import { internalVariables, sections } from './schema.js';
@@ -99,7 +100,7 @@ const loopback = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
 
 /** Settings that are fine alone and impossible together. */
 function contradictions(config: Config): ConfigFault[] {
-  const faults: ConfigFault[] = [];
+  const faults: ConfigFault[] = [...listenerFaults(config)];
   if (config.apiKeysFile === undefined && !loopback.test(config.httpHost)) {
     faults.push({
       variable: 'SLUICE_HTTP_HOST',
