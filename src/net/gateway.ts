@@ -241,11 +241,13 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
     return this.context.clock.nowMs();
   }
 
-  admits(cost: number): boolean {
-    if (this.connectionCount >= this.config.connectionsMax) {
-      this.counters.add(refusedByLimit, 1);
-      return false;
-    }
+  admits(): boolean {
+    if (this.connectionCount < this.config.connectionsMax) return true;
+    this.counters.add(refusedByLimit, 1);
+    return false;
+  }
+
+  isInTime(cost: number): boolean {
     if (this.admission.admits(cost, this.context.clock.nowMs())) return true;
     this.counters.add(refusedByRate, 1);
     return false;

@@ -41,8 +41,10 @@ export interface ListenerHost {
   readonly sharesReadBuffer: boolean;
   nowMs(): number;
   readonly admission: Admission;
-  /** False when connections are too many or come too fast; `cost` is how many this one counts as. The refusal is counted. */
-  admits(cost: number): boolean;
+  /** False when there are as many connections as there may be; the refusal is counted. */
+  admits(): boolean;
+  /** False when connections come too fast; `cost` is how many this one counts as. The refusal is counted. */
+  isInTime(cost: number): boolean;
   /** Makes the connection that uses `transport`; `acceptedAtMs` is when its time until CONNECT began. */
   open(transport: Transport, acceptedAtMs: number): TransportUser;
 }
@@ -178,15 +180,22 @@ export class Listener {
     const { admission, counters, logger } = this.#host;
     return {
       admits: ({ peername: name }) => {
-        if (!this.#host.admits(this.#cost)) return false;
+        if (!this.#host.admits()) return false;
         if (this.#count >= this.setting.connectionsMax) {
           counters.add(refusedByListenerLimit, 1);
           return false;
         }
         const fault = admission.enter(name, this.#cost, this.#host.nowMs());
-        if (fault === undefined) this.#count++;
-        else counters.add(refusedByAddress[fault], 1);
-        return fault === undefined;
+        if (fault !== undefined) {
+          counters.add(refusedByAddress[fault], 1);
+          return false;
+        }
+        if (!this.#host.isInTime(this.#cost)) {
+          admission.leave(name);
+          return false;
+        }
+        this.#count++;
+        return true;
       },
       refused: (name, reason) => {
         counters.add(refusedByUpgrade, 1);
@@ -211,24 +220,30 @@ export class Listener {
 
   /** False when the socket was refused and destroyed. */
   #admit(socket: Socket): boolean {
-    const { counters } = this.#host;
-    if (this.#host.admits(this.#cost)) {
-      if (this.#count >= this.setting.connectionsMax) counters.add(refusedByListenerLimit, 1);
-      else if (this.#trust?.trusts(socket, this.#isUnix) === false) counters.add(refusedByProxy, 1);
-      else {
-        // Behind a proxy the header tells the address, later.
-        const fault =
-          this.#trust === undefined ? this.#enter(socket, peerOf(socket, this.#isUnix)) : undefined;
-        if (fault === undefined) {
-          this.#count++;
-          socket.on('close', this.#released);
-          return true;
-        }
-        counters.add(refusedByAddress[fault], 1);
-      }
-    }
+    const { logger } = this.#host;
+    if (this.#host.admits() && this.#admitHere(socket)) return true;
+    logger.debug({ listener: this.setting.name }, 'connection refused by a limit');
     socket.on('error', () => undefined);
     socket.destroy();
+    return false;
+  }
+
+  /** The limits of this listener and of the address, then the rate that all share: who floods takes nothing of it. */
+  #admitHere(socket: Socket): boolean {
+    const { counters } = this.#host;
+    if (this.#count >= this.setting.connectionsMax) counters.add(refusedByListenerLimit, 1);
+    else if (this.#trust?.trusts(socket, this.#isUnix) === false) counters.add(refusedByProxy, 1);
+    else {
+      // Behind a proxy the header tells the address, later.
+      const fault = this.#trust === undefined ? this.#enter(socket, peerOf(socket, this.#isUnix)) : undefined;
+      if (fault !== undefined) {
+        counters.add(refusedByAddress[fault], 1);
+      } else if (this.#host.isInTime(this.#cost)) {
+        this.#count++;
+        socket.on('close', this.#released);
+        return true;
+      }
+    }
     return false;
   }
 

@@ -102,7 +102,8 @@ export function socketOptions(keepAliveMs: number): ServerOpts {
     allowHalfOpen: true,
     noDelay: true,
     keepAlive: keepAliveMs > 0,
-    keepAliveInitialDelay: keepAliveMs,
+    // The system counts in seconds, from 1.
+    keepAliveInitialDelay: Math.max(1000, keepAliveMs),
   };
 }
 

@@ -106,6 +106,20 @@ describe('connections that come too fast', () => {
     expect(target.counters.total(tooFast)).toBe(2);
   });
 
+  test('what one address is refused takes nothing of what all share [broker]', async () => {
+    const env = { SLUICE_CONNECTION_RATE: '1', SLUICE_CONNECTIONS_PER_ADDRESS: '1' };
+    const at = await startTransports({ clock: new HandClock(), env });
+    const first = new StreamClient(await openStream(at, 'tcp'));
+    await first.login('a');
+    for (let i = 0; i < 20; i++) {
+      const refused = await openRaw(at, 'tcp');
+      await new Promise((resolve) => refused.once('close', resolve).resume());
+    }
+    for (let i = 0; i < 9; i++) await new StreamClient(await openStream(at, 'unix')).login(`u${i}`);
+    expect(at.target.counters.total(tooManyFromThere)).toBe(20);
+    expect(at.target.counters.total(tooFast)).toBe(0);
+  });
+
   test('a TLS connection counts as four, and is closed before its handshake [broker]', async () => {
     const at = await startTransports({ clock: new HandClock(), env: { SLUICE_CONNECTION_RATE: '1' } });
     for (const clientId of ['a', 'b']) await new StreamClient(await openStream(at, 'tls')).login(clientId);
@@ -173,7 +187,7 @@ describe('too many connections of one address', () => {
 });
 
 describe('connections that nobody uses', () => {
-  test('an MQTT 5 client without Keep Alive is told the longest one [MQTT-3.2.2-21]', async () => {
+  test('an MQTT 5 client without Keep Alive is told the longest one [broker]', async () => {
     const target = await startGateway();
     const keepAliveOf = async (keepalive: number): Promise<number | undefined> => {
       const client = await open(target);
@@ -187,6 +201,7 @@ describe('connections that nobody uses', () => {
 
   test('the system asks whether the machine is still there, unless that is turned off [broker]', () => {
     expect(socketOptions(300_000)).toMatchObject({ keepAlive: true, keepAliveInitialDelay: 300_000 });
+    expect(socketOptions(1).keepAliveInitialDelay).toBe(1000);
     expect(socketOptions(0)).toMatchObject({ keepAlive: false });
   });
 
