@@ -47,7 +47,7 @@ export const limitSettings = {
     help: 'A connection that takes no byte of what waits for it in so long is closed.',
   }),
   topicBytesMax: bytes('SLUICE_TOPIC_BYTES_MAX', {
-    fallback: 4 * KB,
+    fallback: 65_535,
     min: 64,
     max: 65_535,
     help: 'Length of a topic name or filter in UTF-8.',

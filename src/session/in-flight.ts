@@ -115,6 +115,13 @@ export class InFlight<A, M> {
     return slot;
   }
 
+  /** Forgets every id and gives its memory back: routes may hold a session that has ended for a while. */
+  clear(): void {
+    this.#count = 0;
+    this.#mask = -1;
+    this.#resize(0);
+  }
+
   idOf(slot: number): number {
     return this.#ids[slot]!;
   }
@@ -155,7 +162,7 @@ export class InFlight<A, M> {
     const sent = new Uint8Array(capacity);
     const owners = Array.from<A | undefined>({ length: capacity });
     const messages = Array.from<M | undefined>({ length: capacity });
-    for (let old = 0; old < this.#ids.length; old++) {
+    for (let old = 0; old < this.#ids.length && bankSlots > 0; old++) {
       const id = this.#ids[old]!;
       if (id === 0) continue;
       // Ids that differ below the old mask differ below the new one: no slot is claimed twice.

@@ -167,6 +167,7 @@ export class Outbound {
     this.#counters.add(dropped.sessionEnded, this.#pending.length);
     this.#pending.clear();
     this.#held.clear();
+    this.#inFlight.clear();
   }
 
   /**

@@ -172,7 +172,7 @@ describe('lengths that lie', () => {
     expect(grown).toBeLessThan(100_000_000);
   });
 
-  test('a CONNECT above the packet limit is refused by its length, before it has come [MQTT-3.1.2-24]', async () => {
+  test('a CONNECT above the packet limit is refused by its length, before it has come [MQTT-3.2.2-15]', async () => {
     const target = await startGateway({ env: { SLUICE_MAX_PACKET_SIZE: '1KB' } });
     const client = await open(target);
     client.send(Buffer.concat([Buffer.from([0x10]), varint(200_000_000)]));
@@ -244,7 +244,7 @@ describe('too much of something', () => {
     expect(client.closed).toBe(false);
   });
 
-  test('QoS 2 messages that are never released are bounded by Receive Maximum [MQTT-3.3.4-9]', async () => {
+  test('QoS 2 messages that are never released are bounded by Receive Maximum [MQTT-3.3.4-7]', async () => {
     const target = await startGateway({ env: { SLUICE_RECEIVE_MAXIMUM: '20' } });
     const { isServed } = await witnessOf(target);
     const client = await connect(target, 'a');

@@ -32,7 +32,7 @@ async function connect(scope: Scope, broker: Broker, clientId: string): Promise<
   return client;
 }
 
-test(`over ${ROUNDS} kill -9 durable sessions get every acknowledged message, QoS 2 exactly once [MQTT-4.3.3-2]`, async () => {
+test(`over ${ROUNDS} kill -9 durable sessions get every acknowledged message, QoS 2 exactly once [MQTT-4.3.3-10]`, async () => {
   console.info(`SLUICE_TEST_SEED=${seed}`);
   const random = randomFrom(seed);
   const scope = testScope();

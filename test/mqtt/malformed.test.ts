@@ -225,7 +225,7 @@ describe('CONNECT', () => {
     expectRefused([['retain', connect('MQTT', 4, '22 0000 0000'), 0, malformed, 'MQTT-3.1.2-13']]);
   });
 
-  test('before MQTT 5 a password needs a user name [MQTT-3.1.4-1]', () => {
+  test('before MQTT 5 a password needs a user name [MQTT-3.1.1 3.1.2-22]', () => {
     expectRefused([
       ['3.1', connect('MQIsdp', 3, '42 0000 000161 000170'), 0, malformed, 'MQTT-3.1.4-1'],
       ['3.1.1', connect('MQTT', 4, '42 0000 000161 000170'), 0, malformed, 'MQTT-3.1.4-1'],

@@ -106,7 +106,7 @@ describe('PUBLISH from client to client', () => {
     expect([pubcomp.messageId, pubcomp.reasonCode]).toEqual([77, 0x92]);
   });
 
-  test('more QoS 1 and 2 publishes than Receive Maximum end the connection with 0x93 [MQTT-3.3.4-9]', async () => {
+  test('more QoS 1 and 2 publishes than Receive Maximum end the connection with 0x93 [MQTT-3.3.4-7]', async () => {
     const target = await startGateway({ env: { SLUICE_RECEIVE_MAXIMUM: '2' } });
     target.addQueue('q');
     target.shards.mode = 'by-hand';
@@ -117,7 +117,7 @@ describe('PUBLISH from client to client', () => {
     expect((await client.expect('disconnect')).reasonCode).toBe(0x93);
   });
 
-  test('every acknowledgement gives the quota back [MQTT-3.3.4-9]', async () => {
+  test('every acknowledgement gives the quota back [MQTT-3.3.4-7]', async () => {
     const target = await startGateway({ env: { SLUICE_RECEIVE_MAXIMUM: '1' } });
     const client = await connect(target, 'p');
     for (let round = 0; round < 3; round++) {
@@ -347,7 +347,7 @@ describe('the window towards a client', () => {
     await expectNothing(subscriber);
   });
 
-  test('QoS 0 is not held back by a full window, nor are other packets [MQTT-4.9.0-2] [MQTT-3.3.4-8]', async () => {
+  test('QoS 0 is not held back by a full window, nor are other packets [MQTT-4.9.0-2] [MQTT-3.3.4-10]', async () => {
     const target = await startGateway();
     const subscriber = await connect(target, 's', { properties: { receiveMaximum: 1 } });
     await subscribed(subscriber, 't');

@@ -60,7 +60,7 @@ async function filled(count: number, env: Readonly<Record<string, string>> = {})
 }
 
 describe.each([4, 5] as const)('a client of protocol version %i', (protocolVersion) => {
-  test('a new subscription gets the retained message, with RETAIN set, after SUBACK [MQTT-3.3.1-8]', async () => {
+  test('a new subscription gets the retained message, with RETAIN set, after SUBACK [MQTT-3.1.1 3.3.1-8]', async () => {
     const gateway = await startGateway();
     const client = await connect(gateway, 'c', { protocolVersion });
     await retain(client, 'a/b', 'old');

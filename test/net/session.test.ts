@@ -159,7 +159,7 @@ describe('session state', () => {
     expect(target.gateway.sessions.size).toBe(1);
   });
 
-  test('DISCONNECT may change the expiry interval, but not from 0 [MQTT-3.14.2-2]', async () => {
+  test('DISCONNECT may change the expiry interval, but not from 0 [broker]', async () => {
     const target = await startGateway();
     const first = await connect(target, 'a', lasting);
     first.send({ cmd: 'disconnect', reasonCode: 0, properties: { sessionExpiryInterval: 0 } });
@@ -170,7 +170,7 @@ describe('session state', () => {
     expect((await second.expect('disconnect')).reasonCode).toBe(0x82);
   });
 
-  test('after DISCONNECT the connection is closed and nothing behind it is processed [MQTT-3.14.4-3]', async () => {
+  test('after DISCONNECT the connection is closed and nothing behind it is processed [broker]', async () => {
     const target = await startGateway();
     const subscriber = await connect(target, 's');
     await subscriber.subscribe('t');

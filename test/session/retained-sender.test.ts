@@ -14,7 +14,7 @@ function numbers(count: number, from = 0): string[] {
 }
 
 describe('what a subscription gets', () => {
-  test('RETAIN is set, QoS is the lower one, the Subscription Identifier is its own [MQTT-3.3.1-8] [MQTT-3.8.4-8] [MQTT-3.3.4-3]', () => {
+  test('RETAIN is set, QoS is the lower one, the Subscription Identifier is its own [MQTT-3.1.1 3.3.1-8] [MQTT-3.8.4-8] [MQTT-3.3.4-3]', () => {
     const fixture = retainedFixture();
     for (const qos of [0, 1, 2]) fixture.publish(`t/${qos}`, 'x', { qos });
     const receiver = new FakeReceiver();
