@@ -52,6 +52,12 @@ export const limitSettings = {
     max: 65_535,
     help: 'Length of a topic name or filter in UTF-8.',
   }),
+  subscriptionBytesMax: bytes('SLUICE_SUBSCRIPTION_BYTES', {
+    fallback: 16 * MB,
+    min: 64 * KB,
+    max: 64 * GB,
+    help: 'Topic filters of one client together, in characters; `SLUICE_SUBSCRIPTIONS_MAX` bounds their number.',
+  }),
   publishRateMax: integer('SLUICE_PUBLISH_RATE', {
     fallback: 0,
     min: 0,

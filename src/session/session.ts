@@ -66,6 +66,8 @@ export class Session {
   isResumed = false;
   /** Ordinary subscriptions with No Local. */
   noLocalCount = 0;
+  /** Characters of all its topic filters. */
+  filterLength = 0;
   /** Seconds after the connection; Infinity = never ends. */
   expiryIntervalS = 0;
   readonly #context: GatewayContext;
@@ -192,7 +194,10 @@ export class Session {
 
   /** Adds or replaces an ordinary subscription. */
   subscribe(topicFilter: string, options: SubscriptionOptions): void {
-    if (!this.liveSubscriptions.has(topicFilter)) this.#context.counters.add(slot.subscriptions, 1);
+    if (!this.liveSubscriptions.has(topicFilter)) {
+      this.#context.counters.add(slot.subscriptions, 1);
+      this.filterLength += topicFilter.length;
+    }
     const before = this.liveSubscriptions.get(topicFilter);
     this.noLocalCount += Number(options.noLocal) - Number(before?.noLocal ?? false);
     this.liveSubscriptions.set(topicFilter, options);
@@ -204,7 +209,10 @@ export class Session {
     const share = parseShare(topicFilter);
     if (share === undefined) return;
     const { shareName, topicFilter: filter } = share;
-    if (!this.sharedSubscriptions.has(topicFilter)) this.#context.counters.add(slot.subscriptions, 1);
+    if (!this.sharedSubscriptions.has(topicFilter)) {
+      this.#context.counters.add(slot.subscriptions, 1);
+      this.filterLength += topicFilter.length;
+    }
     this.sharedSubscriptions.set(topicFilter, { shareName, topicFilter: filter, options });
     this.#context.router.subscribeShared(shareName, filter, this, options);
   }
@@ -225,6 +233,7 @@ export class Session {
     }
     const state = new QueueSubscriptionState(subscription, options, this, this.#context);
     this.queueSubscriptions.set(topicFilter, state);
+    this.filterLength += topicFilter.length;
     this.#context.counters.add(slot.queueSubscriptions, 1);
   }
 
@@ -246,6 +255,7 @@ export class Session {
     const live = this.liveSubscriptions.get(topicFilter);
     if (live !== undefined) {
       this.liveSubscriptions.delete(topicFilter);
+      this.filterLength -= topicFilter.length;
       if (live.noLocal) this.noLocalCount--;
       this.#context.router.unsubscribe(topicFilter, this);
       this.#context.retained.unsubscribed(this, topicFilter);
@@ -255,6 +265,7 @@ export class Session {
     const shared = this.sharedSubscriptions.get(topicFilter);
     if (shared !== undefined) {
       this.sharedSubscriptions.delete(topicFilter);
+      this.filterLength -= topicFilter.length;
       this.#context.counters.add(slot.subscriptions, -1);
       this.#context.shares.leave(this, shared.shareName, shared.topicFilter);
       return true;
@@ -262,6 +273,7 @@ export class Session {
     const queueSubscription = this.queueSubscriptions.get(topicFilter);
     if (queueSubscription === undefined) return false;
     this.queueSubscriptions.delete(topicFilter);
+    this.filterLength -= topicFilter.length;
     queueSubscription.close();
     this.#context.counters.add(slot.queueSubscriptions, -1);
     return true;

@@ -165,7 +165,9 @@ function refusalOf(
   if (isQueue && config.mq.requireMqtt5 && identity.protocolVersion !== 5) return reasonCode.notAuthorized;
   if (!isQueue && access !== undefined && !access.maySubscribe(identity, topicFilter, wish.qos))
     return reasonCode.notAuthorized;
-  const isFull = session.subscriptionCount >= config.subscriptionsMax;
+  const isFull =
+    session.subscriptionCount >= config.subscriptionsMax ||
+    session.filterLength + topicFilter.length > config.subscriptionBytesMax;
   if (!isFull || session.holdsSubscription(topicFilter)) return 0;
   counters.add(limitExceeded.subscriptions, 1);
   return reasonCode.quotaExceeded;
@@ -204,6 +206,7 @@ function subscribeToQueue(
   }
   const state = new QueueSubscriptionState(subscription, options, session, context);
   session.queueSubscriptions.set(text, state);
+  session.filterLength += text.length;
   context.counters.add(slot.queueSubscriptions, 1);
   started.push(state);
   return options.qos;

@@ -163,6 +163,28 @@ describe('a topic longer than allowed', () => {
     await client.expectClosed();
   });
 
+  test('all filters of a client together have a bound, and give it back [broker]', async () => {
+    const target = await startGateway({ env: { SLUICE_SUBSCRIPTION_BYTES: '64KB' } });
+    const client = await connect(target, 'a');
+    const [one, two] = [`1${'x'.repeat(39_999)}`, `2${'x'.repeat(39_999)}`];
+    const granted = async (topic: string): Promise<unknown> => {
+      client.send({ cmd: 'subscribe', messageId: 1, subscriptions: [{ topic, qos: 0 }] });
+      return (await client.expect('suback')).granted[0];
+    };
+    expect(await granted(one)).toBe(0);
+    expect(await granted(two)).toBe(0x97);
+    expect(await granted(one)).toBe(0);
+    expect(await granted('short')).toBe(0);
+    client.send({ cmd: 'unsubscribe', messageId: 2, unsubscriptions: [one] });
+    await client.expect('unsuback');
+    expect(await granted(`$share/g/${two}`)).toBe(0);
+    expect(await granted(`$q/${one}`)).toBe(0x97);
+    client.send({ cmd: 'unsubscribe', messageId: 3, unsubscriptions: [`$share/g/${two}`] });
+    await client.expect('unsuback');
+    expect(await granted(`$q/${one}`)).toBe(0);
+    expect(target.counters.total(slotOf('limitExceeded', 'subscriptions'))).toBe(2);
+  });
+
   test('other limits of subscriptions and sessions are counted by name [broker]', async () => {
     const target = await startGateway({
       env: { SLUICE_SUBSCRIPTIONS_MAX: '1', SLUICE_SESSIONS_MAX: '1', SLUICE_TOPIC_LEVELS_MAX: '2' },
