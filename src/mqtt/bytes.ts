@@ -3,7 +3,7 @@
  *
  * `Buffer.copy` costs about 85 ns however short the range is (Node 20); a loop of four bytes a step
  * about 1.3 ns per byte, against 2 for a plain one. Below `loopBytesMax` the loop wins
- * (bench/mqtt.ts, "copy").
+ * (bench/micro/mqtt/bytes.ts).
  */
 
 /** Ranges shorter than this are copied by the loop. */

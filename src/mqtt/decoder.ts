@@ -5,7 +5,7 @@
  * Invariant: every byte given to `write` is delivered exactly once, in order, or waits in the
  * carry-over buffer; nothing of a chunk is referenced after `write` returns. Hot packets are
  * numbers and byte ranges, no object per packet; the plain equivalent, `mqtt-packet`, is
- * the oracle of its test (4 to 10 times slower, bench/mqtt.ts). It gives up nothing of the
+ * the oracle of its test (4 to 10 times slower, bench/micro/mqtt/decoder.ts). It gives up nothing of the
  * checks: a breach throws `ProtocolError` and closes the decoder.
  * Source: MQTT 5.0 chapters 2 and 3, 3.1.1, 3.1.
  */
@@ -219,7 +219,7 @@ export class Decoder {
 
   /**
    * Delivers the complete packets of `buffer[start, end)` while the state is `ready`, and returns
-   * the offset of the first byte that was not consumed. The loop of the hot path (bench/mqtt.ts, "parse").
+   * the offset of the first byte that was not consumed. The loop of the hot path (bench/micro/mqtt/decoder.ts).
    */
   private run(buffer: Buffer, start: number, end: number): number {
     let pos = start;

@@ -141,7 +141,7 @@ export function writePublish(
   const propertyBytes = propertiesEnd - propertiesStart;
   if (topic === source && extras === noExtras && propertiesEnd === payloadStart) {
     // When the gap between topic and properties is as wide as it must become, everything is already in
-    // place: one copy instead of two, 11 instead of 7.5 M/s (bench/mqtt.ts, "generate").
+    // place: one copy instead of two, 11 instead of 7.5 M/s (bench/micro/mqtt/encoder.ts).
     let gap = qos === 0 ? 0 : 2;
     if (version === 5) gap += varintSize(propertyBytes);
     const kept = version === 5 ? propertiesStart : payloadStart;

@@ -3,7 +3,7 @@
  *
  * Always true: one message per topic; `count` and `bytes` are those of durable messages, what the broker says about
  * itself (`volatileRow`) is not counted; numbers change only through this class. Some 60 bytes per message besides its
- * topic, properties and payload, and nothing of it in the JavaScript heap (bench/retained.ts). Gives up: a lookup by
+ * topic, properties and payload, and nothing of it in the JavaScript heap (bench/micro/router/retained-index.ts). Gives up: a lookup by
  * topic is a bisection of about a microsecond, in exchange for order, which makes filters cheap.
  */
 import type { PublishRanges } from '../shard/link.js';

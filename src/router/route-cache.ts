@@ -5,7 +5,7 @@
  * the first in clock order that was not used since the hand last passed. Always true: at most
  * `entriesMax` routes and `bytesMax` estimated bytes; a hit compares every byte, so a clash of hashes
  * costs time and never a wrong route, and a set never makes anyone search longer than `ways`. Gives up:
- * exact LRU. 33-byte topics: 9 M lookups/s, 25 M/s with a hint, 6 M/s with a string and a `Map` (bench/router.ts).
+ * exact LRU. 33-byte topics: 9 M lookups/s, 25 M/s with a hint, 6 M/s with a string and a `Map` (bench/micro/router/router.ts).
  */
 
 /** What the cache needs of its entries, besides what the caller keeps in them. */

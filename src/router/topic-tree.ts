@@ -5,7 +5,7 @@
  * Always true: a filter holds at most one value per key; branches without values do not stay behind; a
  * wildcard in the first level does not match a topic that begins with `$` [MQTT-4.7.2-1]. The trie is no
  * deeper than `filterLevelsMax`, so recursion has a bound. Gives up: order of the matches, and sharing of
- * level strings between branches (100,000 filters of four levels take some 31 MB, bench/router.ts).
+ * level strings between branches (100,000 filters of four levels take some 31 MB, bench/micro/router/router.ts).
  */
 import { hasWildcard } from '../mqtt/topic.js';
 
