@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { measure } from '../jobs/run.mjs';
 import { OptionError, parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
-import { openTarget } from '../jobs/target.mjs';
+import { openTarget } from '../peers/open.mjs';
 
 const MEGABYTE = 1_000_000;
 const MEMORY_SAMPLE_MS = 200;

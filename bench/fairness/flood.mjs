@@ -6,8 +6,8 @@
  * Messages: `{ start: kind }` and `'stop'`, which is answered with the bytes written.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { LoadClient } from '../jobs/client.mjs';
-import { publishSlots, subscribePacket } from '../jobs/wire.mjs';
+import { LoadClient } from '../load/client.mjs';
+import { publishSlots, subscribePacket } from '../load/wire.mjs';
 
 const CHUNK_BYTES = 256 * 1024;
 const FILTERS = 10_000;

@@ -11,7 +11,7 @@ import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { OptionError, parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
-import { openTarget } from '../jobs/target.mjs';
+import { openTarget } from '../peers/open.mjs';
 import { startProbe } from '../retained/run.mjs';
 
 const OPTIONS = {

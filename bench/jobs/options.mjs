@@ -5,7 +5,7 @@
  * `OptionError` that names the fault. What it gives up: no abbreviations.
  */
 import { parseArgs } from 'node:util';
-import { STAMP_BYTES } from './wire.mjs';
+import { STAMP_BYTES } from '../load/wire.mjs';
 
 /** The command line is wrong; the text says how. */
 export class OptionError extends Error {}

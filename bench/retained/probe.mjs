@@ -6,8 +6,8 @@
  * milliseconds; a message that is not back after `LOST_MS` is counted as lost, with that time as its sample.
  */
 import { parentPort, workerData } from 'node:worker_threads';
-import { LoadClient, nowMs } from '../jobs/client.mjs';
-import { PUBLISH, publishSlots, SUBACK, subscribePacket } from '../jobs/wire.mjs';
+import { LoadClient, nowMs } from '../load/client.mjs';
+import { PUBLISH, publishSlots, SUBACK, subscribePacket } from '../load/wire.mjs';
 
 const TOPIC = 'probe/latency';
 const INTERVAL_MS = 2;

@@ -11,11 +11,11 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { LoadClient, nowMs } from '../jobs/client.mjs';
+import { LoadClient, nowMs } from '../load/client.mjs';
 import { OptionError, parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
-import { openTarget } from '../jobs/target.mjs';
-import { PUBACK, PUBLISH, SUBACK, subscribePacket } from '../jobs/wire.mjs';
+import { openTarget } from '../peers/open.mjs';
+import { PUBACK, PUBLISH, SUBACK, subscribePacket } from '../load/wire.mjs';
 
 const OPTIONS = {
   count: { type: 'string', default: '100000' },

@@ -3,12 +3,15 @@
  *
  * Always true: a packet handed to a handler is complete; bytes of an incomplete one are carried over to the
  * next chunk. Packet bodies are never decoded beyond the fields that the ledger needs. What it gives up:
- * no QoS 2, no will, no properties read back. The bytes are those of MQTT 3.1.1 and 5.0 chapters 2 and 3.
+ * no will; of the properties only Receive Maximum of CONNACK is read. The bytes are those of MQTT 3.1.1 and 5.0 chapters 2 and 3.
  */
 
 export const CONNACK = 0x20;
 export const PUBLISH = 0x30;
 export const PUBACK = 0x40;
+export const PUBREC = 0x50;
+export const PUBREL = 0x60;
+export const PUBCOMP = 0x70;
 export const SUBACK = 0x90;
 
 /** Bytes at the start of every payload: publisher u32, sequence u32, send time f64 (ms since the epoch), all big-endian. */
@@ -37,16 +40,50 @@ function packet(firstByte, ...parts) {
   return Buffer.concat([Uint8Array.of(firstByte, ...remainingLength(body.length)), body]);
 }
 
-/** CONNECT with a clean start, no keep alive and, for MQTT 5, Receive Maximum 65535. `protocolVersion` is 4 or 5. */
-export function connectPacket(clientId, protocolVersion) {
-  const properties = protocolVersion === 5 ? Uint8Array.of(3, 0x21, 0xff, 0xff) : new Uint8Array(0);
+/**
+ * CONNECT with no keep alive and, for MQTT 5, Receive Maximum 65535. `protocolVersion` is 4 or 5. A `lasting` session
+ * outlives its connection (for an hour with MQTT 5); any other starts clean.
+ */
+export function connectPacket(clientId, protocolVersion, lasting = false) {
+  const sessionExpiry = lasting ? [0x11, 0, 0, 0x0e, 0x10] : [];
+  const properties =
+    protocolVersion === 5
+      ? Uint8Array.of(3 + sessionExpiry.length, 0x21, 0xff, 0xff, ...sessionExpiry)
+      : new Uint8Array(0);
   return packet(
     0x10,
     stringField('MQTT'),
-    Uint8Array.of(protocolVersion, 0x02, 0, 0),
+    Uint8Array.of(protocolVersion, lasting ? 0 : 0x02, 0, 0),
     properties,
     stringField(clientId),
   );
+}
+
+/** Receive Maximum of the CONNACK body `buffer[start, end)` of MQTT 5; 65535 when it has none. */
+export function receiveMaximumOf(buffer, start, end) {
+  const LENGTHS = {
+    0x11: 4,
+    0x21: 2,
+    0x24: 1,
+    0x25: 1,
+    0x27: 4,
+    0x22: 2,
+    0x28: 1,
+    0x29: 1,
+    0x2a: 1,
+    0x13: 2,
+  };
+  let position = start + 2;
+  while (position < end && buffer[position] >= 0x80) position += 1;
+  position += 1;
+  while (position < end) {
+    const id = buffer[position];
+    if (id === 0x21) return buffer.readUInt16BE(position + 1);
+    const strings = id === 0x26 ? 2 : LENGTHS[id] === undefined ? 1 : 0;
+    position += 1 + (LENGTHS[id] ?? 0);
+    for (let index = 0; index < strings; index += 1) position += 2 + buffer.readUInt16BE(position);
+  }
+  return 65535;
 }
 
 /** SUBSCRIBE with packet id 1 to `topicFilters`, all with the same `qos`. */
@@ -63,24 +100,35 @@ export function subscribePacket(topicFilters, qos, protocolVersion) {
 export const DISCONNECT_BYTES = Buffer.of(0xe0, 0);
 
 /**
- * `count` copies of one PUBLISH in one buffer; copy `i` has packet id `i + 1` (QoS 0 has none).
- * `stampOffset` is where the payload starts inside each copy.
+ * `count` PUBLISH packets in one buffer, all of one size; packet `i` has packet id `i + 1` (QoS 0 has none).
+ * `stampOffset` is where the payload starts inside each. With `keys` (MQTT 5) packet `i` carries the user property
+ * `key` = `key-<i mod keys>`, padded to one length.
  */
-export function publishSlots(topicName, payloadBytes, qos, protocolVersion, count) {
-  const head = Buffer.concat([
-    stringField(topicName),
-    qos > 0 ? Uint8Array.of(0, 0) : new Uint8Array(0),
-    protocolVersion === 5 ? Uint8Array.of(0) : new Uint8Array(0),
+export function publishSlots(topicName, payloadBytes, qos, protocolVersion, count, keys = 0) {
+  const packetAt = (slot) => {
+    const properties = keys > 0 ? keyProperty(slot % keys) : new Uint8Array(0);
+    const head = Buffer.concat([
+      stringField(topicName),
+      qos > 0 ? Uint8Array.of(((slot + 1) >> 8) & 0xff, (slot + 1) & 0xff) : new Uint8Array(0),
+      protocolVersion === 5 ? Uint8Array.of(...remainingLength(properties.length)) : new Uint8Array(0),
+      properties,
+    ]);
+    return packet(PUBLISH | (qos << 1), head, Buffer.alloc(payloadBytes, 0x2e));
+  };
+  const packetBytes = packetAt(0).length;
+  const stampOffset = packetBytes - payloadBytes;
+  const buffer = Buffer.alloc(packetBytes * count);
+  for (let slot = 0; slot < count; slot += 1) packetAt(slot).copy(buffer, slot * packetBytes);
+  return { buffer, packetBytes, stampOffset };
+}
+
+/** User Property 0x26 of MQTT 5 section 3.3.2.3.7. */
+function keyProperty(index) {
+  return Buffer.concat([
+    Uint8Array.of(0x26),
+    stringField('key'),
+    stringField(`key-${String(index).padStart(7, '0')}`),
   ]);
-  const one = packet(PUBLISH | (qos << 1), head, Buffer.alloc(payloadBytes, 0x2e));
-  const stampOffset = one.length - payloadBytes;
-  const buffer = Buffer.alloc(one.length * count);
-  for (let slot = 0; slot < count; slot += 1) {
-    one.copy(buffer, slot * one.length);
-    if (qos > 0)
-      buffer.writeUInt16BE(slot + 1, slot * one.length + stampOffset - (protocolVersion === 5 ? 3 : 2));
-  }
-  return { buffer, packetBytes: one.length, stampOffset };
 }
 
 /**
@@ -88,7 +136,7 @@ export function publishSlots(topicName, payloadBytes, qos, protocolVersion, coun
  * buffer belongs to the reader and is only valid during the call.
  */
 export class PacketReader {
-  #carry = Buffer.allocUnsafe(64 * 1024);
+  #carry = Buffer.alloc(0);
   #carryBytes = 0;
   #onPacket;
 
@@ -139,7 +187,7 @@ export class PacketReader {
 
   #reserve(bytes) {
     if (this.#carryBytes + bytes <= this.#carry.length) return;
-    const larger = Buffer.allocUnsafe(Math.max(this.#carry.length * 2, this.#carryBytes + bytes));
+    const larger = Buffer.allocUnsafe(Math.max(512, this.#carry.length * 2, this.#carryBytes + bytes));
     this.#carry.copy(larger, 0, 0, this.#carryBytes);
     this.#carry = larger;
   }

@@ -1,0 +1,144 @@
+/**
+ * A publisher of QoS 0 messages: a block of pre-encoded packets, patched and written again and again. Runs in the load
+ * processes.
+ *
+ * Always true: the block is only rewritten when the kernel has all of it; all publishers of a process get one write
+ * each per turn of the event loop, so that reading is never starved by a broker that takes everything. A message counts
+ * as acknowledged when the kernel has it. What it gives up: a backlog of intended moments is kept per block, not
+ * unbounded: messages that are due while the socket is blocked leave later, with the stamps of their moments.
+ */
+import { LoadClient, nowMs } from './client.mjs';
+import { publishSlots } from './wire.mjs';
+
+const BLOCK_BYTES = 64 * 1024;
+const BLOCK_MESSAGES_MIN = 8;
+
+/** Writes of all QoS 0 publishers of this process: one each per turn. */
+class Pump {
+  #ready = [];
+  #turning = false;
+
+  add(publisher) {
+    this.#ready.push(publisher);
+    if (this.#turning) return;
+    this.#turning = true;
+    setImmediate(this.#turn);
+  }
+
+  #turn = () => {
+    const ready = this.#ready;
+    this.#ready = [];
+    this.#turning = false;
+    for (const publisher of ready) publisher.writeBlock();
+  };
+}
+
+const pump = new Pump();
+
+export class FloodPublisher extends LoadClient {
+  sent = 0;
+  acked = 0;
+  failed = 0;
+  lastAckAtMs = 0;
+  /** QoS 0 has no acknowledgement: everything below `acked` counts. */
+  acknowledged = undefined;
+  #quota = 0;
+  #slots;
+  #view;
+  #blockMessages;
+  #freeRunning = false;
+  #writing = false;
+  #due = [];
+  #dueHead = 0;
+
+  constructor({ index, topicName, payloadBytes, protocolVersion, keys = 0, onFailure }) {
+    super(onFailure);
+    const probe = publishSlots(topicName, payloadBytes, 0, protocolVersion, 1, keys);
+    const fitting = Math.max(BLOCK_MESSAGES_MIN, Math.floor(BLOCK_BYTES / probe.packetBytes));
+    this.#blockMessages = keys > 0 ? keys * Math.ceil(fitting / keys) : fitting;
+    this.#slots = publishSlots(topicName, payloadBytes, 0, protocolVersion, this.#blockMessages, keys);
+    const { buffer, packetBytes, stampOffset } = this.#slots;
+    this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
+    for (let slot = 0; slot < this.#blockMessages; slot += 1)
+      this.#view.setUint32(slot * packetBytes + stampOffset, index);
+  }
+
+  get done() {
+    return this.sent >= this.#quota && !this.#writing;
+  }
+
+  get held() {
+    let held = 0;
+    for (let at = this.#dueHead; at < this.#due.length; at += 2) held += this.#due[at];
+    return Math.min(held, this.#quota - this.sent);
+  }
+
+  start(count) {
+    this.#quota = count;
+    this.#freeRunning = true;
+    if (count > 0) pump.add(this);
+  }
+
+  allow(count) {
+    this.#quota = count;
+  }
+
+  sendDue(count, intendedMs) {
+    this.#due.push(count, intendedMs);
+    if (!this.#writing) this.writeBlock();
+  }
+
+  stop() {
+    this.#quota = Math.min(this.#quota, this.sent);
+    this.#freeRunning = false;
+    this.#due = [];
+    this.#dueHead = 0;
+  }
+
+  /** One write of what may leave now, a block at most. */
+  writeBlock() {
+    const left = Math.min(this.#blockMessages, this.#quota - this.sent);
+    const count = this.#freeRunning ? this.#stamp(0, left, nowMs()) : this.#stampDue(left);
+    if (count === 0) return;
+    this.#writing = true;
+    this.sent += count;
+    this.socket.write(this.#slots.buffer.subarray(0, count * this.#slots.packetBytes), this.#onWritten);
+  }
+
+  #stampDue(left) {
+    const due = this.#due;
+    let count = 0;
+    while (count < left && this.#dueHead < due.length) {
+      const part = Math.min(left - count, due[this.#dueHead]);
+      this.#stamp(count, part, due[this.#dueHead + 1]);
+      count += part;
+      due[this.#dueHead] -= part;
+      if (due[this.#dueHead] === 0) this.#dueHead += 2;
+    }
+    if (this.#dueHead === due.length) {
+      due.length = 0;
+      this.#dueHead = 0;
+    }
+    return count;
+  }
+
+  #stamp(first, count, stampMs) {
+    const { packetBytes, stampOffset } = this.#slots;
+    const view = this.#view;
+    const sequence = this.sent;
+    let at = first * packetBytes + stampOffset;
+    for (let index = first; index < first + count; index += 1) {
+      view.setUint32(at + 4, sequence + index);
+      view.setFloat64(at + 8, stampMs);
+      at += packetBytes;
+    }
+    return count;
+  }
+
+  #onWritten = () => {
+    this.#writing = false;
+    this.acked = this.sent;
+    this.lastAckAtMs = nowMs();
+    if (this.sent < this.#quota && (this.#freeRunning || this.#due.length > 0)) pump.add(this);
+  };
+}
