@@ -536,6 +536,8 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     if (bytes.length > this.#maximumPacketSize && reasonString !== undefined) {
       bytes = encodePacket(packet, this.#version);
     }
+    // A reason code alone: the length of no properties may be left out (5.0 section 3.14.2.2.1).
+    if (packet.cmd === 'disconnect' && bytes.length === 4) bytes = Buffer.from([bytes[0]!, 1, bytes[2]!]);
     if (bytes.length > this.#maximumPacketSize) {
       this.#end();
       return;

@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { tap } from '../conformance/wire.js';
 import { connect, publishPacket, startGateway } from './test-gateway.js';
 
 describe('answers where the specification leaves the choice', () => {
@@ -38,6 +39,15 @@ describe('answers where the specification leaves the choice', () => {
       expect(typeof disconnect.properties?.reasonString).toBe(type);
     },
   );
+
+  test('DISCONNECT without properties is three bytes [MQTT-4.13.1-1]', async () => {
+    const target = await startGateway();
+    const client = await connect(target, 'a');
+    const received = tap(client);
+    client.send('36 05 0001 61 0001');
+    await client.expectClosed();
+    expect(received().toString('hex')).toBe('e00181');
+  });
 
   test.each(['$SYS/x', '$share/g/t'])('publishing to %s is not authorized [broker]', async (topic) => {
     const target = await startGateway();
