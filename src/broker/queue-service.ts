@@ -73,6 +73,10 @@ export class QueueService {
     this.#options = options;
     this.#catalogue = options.catalogue;
     this.#shards = options.shards;
+    for (const { id } of options.catalogue.all()) this.#lastId = Math.max(this.#lastId, id);
+    options.catalogue.watch((_change, { id }) => {
+      this.#lastId = Math.max(this.#lastId, id);
+    });
   }
 
   /** False after `enable: false`: nothing about queues is answered then [REF-7.3]. */
@@ -280,9 +284,6 @@ export class QueueService {
 
   /** One more than any id seen. Ids of deleted queues return only after a restart, when their records are gone. */
   #nextId(): number {
-    // Whatever is in the catalogue before the first one was there at the start.
-    if (this.#lastId === 0)
-      for (const { id } of this.#catalogue.all()) this.#lastId = Math.max(this.#lastId, id);
     this.#lastId += 1;
     return this.#lastId;
   }

@@ -36,6 +36,11 @@ export class BoundedQueue<T> {
     return this.#bytes;
   }
 
+  /** The used part of the bound that is nearer, 0 to 1; an item above the bound may make it more. */
+  get fullness(): number {
+    return Math.max(this.#length / this.#itemsMax, this.#bytes / this.#bytesMax);
+  }
+
   /** True when an item of `bytes` would stay within both bounds. An empty queue takes any size that the budget has. */
   hasRoom(bytes: number): boolean {
     if (this.#itemsMax === 0 || this.#budget?.hasRoom(bytes) === false) return false;

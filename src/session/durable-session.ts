@@ -19,6 +19,10 @@ import type { SessionStore } from './session-store.js';
 import type { RowDone } from './row-writer.js';
 
 const droppedUnsubscribed = slotOf('messagesDropped', 'unsubscribed');
+/** After the last PUBCOMP the row is written once more, without what is over. */
+const tidyDelayMs = 1000;
+/** Pause before PUBRECs that the store refused are written again. */
+const releaseRetryMs = 1000;
 
 /** Where a row of this session lies. */
 export interface RowPlace {
@@ -26,14 +30,22 @@ export interface RowPlace {
   readonly rowId: number;
 }
 
+/** A message whose PUBREC has come. Replaced, not changed, when the queue offers it again. */
+interface Released {
+  /** PUBCOMP has come. */
+  isComplete: boolean;
+  /** The queue was told on the connection that it was attached for. */
+  isAcked: boolean;
+}
+
 /** See the file header. */
 export class DurableSession implements Consumer {
   readonly noLocal = false;
   /**
-   * Offsets of QoS 2 messages whose PUBREC has come. One leaves when its PUBCOMP has come and the queue has been told:
-   * after a restart PUBCOMP may be faster than the queue, which then still offers the message.
+   * Offsets of QoS 2 messages whose PUBREC has come. One leaves when its PUBCOMP has come and a row that was written after
+   * the queue had been told is committed: until then a queue that starts anew may offer the message once more.
    */
-  readonly #released = new Map<number, { isComplete: boolean; isAcked: boolean }>();
+  readonly #released = new Map<number, Released>();
   readonly #session: Session;
   readonly #store: SessionStore;
   #target: QueueTarget | undefined;
@@ -47,6 +59,7 @@ export class DurableSession implements Consumer {
   #waiting: RowDone[] = [];
   #releaseDone: (() => void)[] = [];
   #releaseBooked = false;
+  #tidyTimer: NodeJS.Timeout | undefined;
   /** So many of the next deliveries may have been sent before the restart. */
   #suspects = 0;
   /** Above 0 until the queue has offered what is newer than the released messages that were found at the start. */
@@ -136,6 +149,7 @@ export class DurableSession implements Consumer {
     if (this.#isEnded) return;
     this.disconnected();
     this.#isEnded = true;
+    clearTimeout(this.#tidyTimer);
     const { rows } = this.#store;
     for (const row of [this.#stateRow, this.#releasedRow]) {
       if (row !== undefined) rows.put(row.shardId, RowStore.session, row.rowId, undefined);
@@ -155,8 +169,8 @@ export class DurableSession implements Consumer {
     if (released !== undefined) {
       // PUBREC has come for it: only PUBREL and PUBCOMP are left.
       attachment.ack(tag);
-      released.isAcked = true;
-      if (released.isComplete) this.#released.delete(offset);
+      this.#released.set(offset, { isComplete: released.isComplete, isAcked: true });
+      if (released.isComplete) this.#tidyLater();
       return;
     }
     if (this.#restoredCount > 0) this.#forgetBefore(offset);
@@ -181,12 +195,13 @@ export class DurableSession implements Consumer {
   }
 
   release(offset: number, done: () => void): void {
+    const attachment = this.#attachment;
     const entry = { isComplete: false, isAcked: false };
     this.#released.set(offset, entry);
     this.#releaseDone.push(() => {
       done();
-      entry.isAcked = true;
-      if (entry.isComplete) this.#released.delete(offset);
+      // A queue that has taken the message back meanwhile has not heard that: it offers it to the next connection.
+      if (attachment !== undefined && attachment === this.#attachment) entry.isAcked = true;
     });
     this.#bookReleased();
   }
@@ -196,7 +211,12 @@ export class DurableSession implements Consumer {
     const entry = this.#released.get(offset);
     if (entry === undefined) return;
     entry.isComplete = true;
-    if (entry.isAcked) this.#released.delete(offset);
+    if (entry.isAcked) this.#tidyLater();
+  }
+
+  /** The worker of its shard is new: what was sent and not answered comes again, with other tags. */
+  onReattached(attachment: Attachment): void {
+    this.#session.outbound.forget(attachment);
   }
 
   /** The queue is past what was found at the start: it has not offered those below, so it does not have them. */
@@ -206,8 +226,22 @@ export class DurableSession implements Consumer {
       // Offsets are u32 here and wrap.
       if (((each - offset) | 0) >= 0) continue;
       entry.isAcked = true;
-      if (entry.isComplete) this.#released.delete(each);
     }
+    this.#tidyLater();
+  }
+
+  /** What is over leaves with the next row that is committed; soon there is one. */
+  #tidyLater(): void {
+    if (this.#tidyTimer !== undefined || this.#releaseBooked || this.#isEnded) return;
+    this.#tidyTimer = setTimeout(() => {
+      this.#tidyTimer = undefined;
+      for (const { isComplete, isAcked } of this.#released.values()) {
+        if (!isComplete || !isAcked) continue;
+        this.#bookReleased();
+        return;
+      }
+    }, tidyDelayMs);
+    this.#tidyTimer.unref();
   }
 
   async #createQueue(): Promise<void> {
@@ -280,11 +314,26 @@ export class DurableSession implements Consumer {
       if (this.#isEnded) return;
       const done = this.#releaseDone;
       this.#releaseDone = [];
+      // Acks that the queue was sent before this row are committed with it or before it.
+      const over: [number, Released][] = [];
+      const offsets: number[] = [];
+      for (const entry of this.#released) {
+        if (entry[1].isComplete && entry[1].isAcked) over.push(entry);
+        else offsets.push(entry[0]);
+      }
       this.#releasedRow ??= this.#store.newRow(this.clientId);
       const { shardId, rowId } = this.#releasedRow;
-      const value = encodeReleased(this.clientId, this.#released.keys(), this.#released.size);
+      const value = encodeReleased(this.clientId, offsets, offsets.length);
       this.#store.rows.put(shardId, RowStore.session, rowId, value, (stored) => {
-        if (stored) for (const each of done) each();
+        if (!stored) {
+          this.#releaseDone.unshift(...done);
+          setTimeout(() => this.#bookReleased(), releaseRetryMs).unref();
+          return;
+        }
+        for (const [offset, entry] of over) {
+          if (this.#released.get(offset) === entry) this.#released.delete(offset);
+        }
+        for (const each of done) each();
       });
     });
   }

@@ -28,6 +28,7 @@ import {
 import { slot } from '../telemetry/counter-layout.js';
 import { FIRST_ERROR_REASON_CODE } from '../telemetry/metric-catalogue.js';
 import type { ClientIdentity, GatewayContext } from './context.js';
+import type { Congestion } from './congestion.js';
 import type { LiveMessage } from './message.js';
 import type { RowPlace } from './durable-session.js';
 import { AckKind, PendingAcks, type AckSink } from './pending-acks.js';
@@ -69,8 +70,8 @@ export class Inbound implements Publisher, AckSink {
   /** QoS > 0 publishes of this connection that are not answered to the end. */
   #open = 0;
   #state: 'open' | 'settling-qos2' | 'closed' = 'open';
-  #waits: 'nothing' | 'ring' | 'acks' | 'turn' = 'nothing';
-  readonly #resumeFromRing = (): void => this.#resume();
+  #waits: 'nothing' | 'ring' | 'acks' | 'turn' | 'subscriber' = 'nothing';
+  readonly #goOn = (): void => this.#resume();
 
   constructor(
     gateway: GatewayContext,
@@ -236,11 +237,12 @@ export class Inbound implements Publisher, AckSink {
     }
     if (qos === 0) {
       this.#publishUnacknowledged(live, queues, isRetain);
-      return true;
+    } else {
+      this.#publishAcknowledged(live, route, queues, qos, packetId, repeated, isRetain);
+      // Clients that hear their own messages expect the PUBREC first, as nearly all brokers send it.
+      if (qos === 2 && repeated === undefined) this.#deliver(live, route, qos, isRetain);
     }
-    this.#publishAcknowledged(live, route, queues, qos, packetId, repeated, isRetain);
-    // Clients that hear their own messages expect the PUBREC first, as nearly all brokers send it.
-    if (qos === 2 && repeated === undefined) this.#deliver(live, route, qos, isRetain);
+    if (live.congestion !== undefined) this.#waitForSubscriber(live, live.congestion);
     return true;
   }
 
@@ -501,12 +503,23 @@ export class Inbound implements Publisher, AckSink {
     this.#gateway.counters.add(slot.packetsSent + type, 1);
   }
 
+  /** A subscriber of this message is half full: no packet after this one until it is relieved, or given up. */
+  #waitForSubscriber(live: LiveMessage, congestion: Congestion): void {
+    live.congestion = undefined;
+    // A client that floods itself must be heard to take its own messages.
+    if (congestion === this.#session.outbound.congestion || !congestion.isOn) return;
+    this.#gateway.counters.add(slot.subscriberPauses, 1);
+    this.#waits = 'subscriber';
+    this.#wire.hold();
+    congestion.whenRelieved(this.#goOn);
+  }
+
   #waitForRing(shardId: number): void {
     const { shards, counters } = this.#gateway;
     counters.add(slot.ringPauses, 1);
     counters.add(slot.connectionsPaused, 1);
     this.#waits = 'ring';
-    shards.whenRoom(shardId, this.#resumeFromRing);
+    shards.whenRoom(shardId, this.#goOn);
   }
 
   #leaveRing(): void {

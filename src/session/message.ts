@@ -6,6 +6,7 @@
  * form: without Topic Alias, Subscription Identifier and Message Expiry Interval.
  * Gives up: sharing between publishes; a kept message is one buffer and one object.
  */
+import type { Congestion } from './congestion.js';
 import { MessageFlag, type PublishRanges } from '../shard/link.js';
 
 /** A message that outlives its publish: topic, properties and payload in one buffer. */
@@ -35,6 +36,8 @@ export class LiveMessage implements PublishRanges {
   messageExpiryInterval = 0;
   /** Copy of this publish, once somebody has asked for it. */
   stored: StoredMessage | undefined = undefined;
+  /** A subscriber of this publish that is half full: the publisher waits for it and takes this back. */
+  congestion: Congestion | undefined = undefined;
 
   get qos(): number {
     return this.flags & MessageFlag.qosMask;

@@ -15,6 +15,7 @@ import type { Attachment, Delivery } from '../shard/link.js';
 import { slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import { BoundedQueue } from './bounded-queue.js';
+import { Congestion } from './congestion.js';
 import type { Clock } from './context.js';
 import { Awaiting, idOfOffset, InFlight } from './in-flight.js';
 import type { MemoryBudget } from './memory-limit.js';
@@ -52,7 +53,10 @@ const dropped = {
 
 /** See the file header. */
 export class Outbound {
+  /** Publishers of its live messages wait here. */
+  readonly congestion = new Congestion();
   readonly #inFlightMax: number;
+  readonly #highWaterBytes: number;
   readonly #counters: Counters;
   readonly #clock: Clock;
   readonly #inFlight = new InFlight<Attachment, Waiting>();
@@ -74,6 +78,7 @@ export class Outbound {
   /** `budget` is shared by all sessions. */
   constructor(config: Config, counters: Counters, clock: Clock, budget: MemoryBudget) {
     this.#inFlightMax = config.inFlightMax;
+    this.#highWaterBytes = config.outboxBytesMax / 2;
     this.#counters = counters;
     this.#clock = clock;
     this.#pending = new BoundedQueue(config.sessionQueueMax, config.sessionQueueBytesMax, budget);
@@ -146,6 +151,7 @@ export class Outbound {
   /** The connection is gone. Queue deliveries are forgotten: their attachments have been detached. */
   disconnected(): void {
     this.#writer = undefined;
+    this.congestion.relieve();
     this.#held.clear();
     this.#resend = [];
     this.#resendNext = 0;
@@ -168,6 +174,7 @@ export class Outbound {
     this.#pending.clear();
     this.#held.clear();
     this.#inFlight.clear();
+    this.congestion.relieve();
   }
 
   /**
@@ -207,7 +214,9 @@ export class Outbound {
       this.#counters.add(dropped.packetTooLarge, 1);
       return;
     }
-    const hasRoom = writer.hasRoom(bytes);
+    const isRoomy = writer.hasRoom(bytes + this.#highWaterBytes);
+    if (!isRoomy) this.#congest(message, writer);
+    const hasRoom = isRoomy || writer.hasRoom(bytes);
     let packetId = 0;
     if (qos === 0) {
       if (!hasRoom) {
@@ -309,6 +318,7 @@ export class Outbound {
       attachment.release(tag);
       return;
     }
+    if (this.#isUnanswered(attachment, tag, delivery.offset)) return;
     const topicBytes = delivery.topicEnd - delivery.topicStart;
     const payloadBytes = delivery.payloadEnd - delivery.payloadStart;
     const bytes = topicBytes + payloadBytes + (delivery.propertiesEnd - delivery.propertiesStart);
@@ -467,6 +477,11 @@ export class Outbound {
   pump(): void {
     const writer = this.#writer;
     if (writer === undefined) return;
+    this.#send(writer);
+    if (this.congestion.isOn && !this.#isCongested(writer)) this.congestion.relieve();
+  }
+
+  #send(writer: PublishWriter): void {
     while (this.#isWaiting() || this.#held.length > 0) {
       if (this.#resendNext < this.#resend.length) {
         if (this.#sent >= this.#window) return;
@@ -489,6 +504,16 @@ export class Outbound {
       } else this.#sendPending(writer, this.#pending.shift()!);
     }
     this.#onReady?.();
+  }
+
+  /** More than half of the outbox or of what may wait is used: the publisher is asked to wait. */
+  #congest(message: LiveMessage, writer: PublishWriter): void {
+    if (this.congestion.note(this.#clock.nowMs())) message.congestion = this.congestion;
+    writer.notifyWhenDrained();
+  }
+
+  #isCongested(writer: PublishWriter): boolean {
+    return !writer.hasRoom(this.#highWaterBytes) || this.#pending.fullness > 0.25;
   }
 
   #isWaiting(): boolean {
@@ -574,6 +599,8 @@ export class Outbound {
       if (this.#pending.shift() === undefined) return;
     }
     this.#pending.push({ message: stored, flags, identifiers, group }, bytes);
+    const writer = this.#writer;
+    if (writer !== undefined && this.#pending.fullness > 0.5) this.#congest(message, writer);
   }
 
   #hold(
@@ -618,6 +645,21 @@ export class Outbound {
     this.#inFlight.sent[at] = 1;
     this.#sent++;
     return this.#inFlight.idOf(at);
+  }
+
+  /**
+   * The client has this message on this connection and owes the answer: a worker that was restarted offers it once more.
+   * It is not sent again [MQTT-4.4.0-1]; the answer goes to the new tag.
+   */
+  #isUnanswered(attachment: Attachment, tag: number, offset: number): boolean {
+    const inFlight = this.#inFlight;
+    const at = inFlight.find(idOfOffset(offset));
+    if (at < 0 || inFlight.offsets[at] !== offset) return false;
+    const kind = inFlight.kinds[at];
+    if (kind !== Awaiting.queueAck && kind !== Awaiting.queueRec) return false;
+    inFlight.owners[at] = attachment;
+    inFlight.tags[at] = tag;
+    return true;
   }
 
   /** Packet id of a message of the session's own queue, or -1 while an older message uses it. */

@@ -228,6 +228,11 @@ export const catalogue = {
     'Messages of subscriptions that a subscriber did not get.',
   ),
 
+  subscriberPauses: counter(
+    'sluice_subscriber_pauses_total',
+    'main',
+    'Times that a publisher waited for a subscriber whose outbox or window was half full.',
+  ),
   sharedRedispatched: counter(
     'sluice_shared_redispatched_total',
     'main',
