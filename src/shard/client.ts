@@ -144,8 +144,11 @@ export class ShardClient implements AttachmentOwner {
     this.#ackCount = 0;
     this.#overflow.length = 0;
     this.#openFrameAt = -1;
-    for (const attachment of this.#attachments)
-      if (attachment !== undefined) this.#send(FrameType.attach, attachment.encode());
+    for (const attachment of this.#attachments) {
+      if (attachment === undefined) continue;
+      attachment.consumer.onReattached?.(attachment);
+      this.#send(FrameType.attach, attachment.encode());
+    }
     this.#runWaiters();
     this.#onWritten();
   }

@@ -83,6 +83,8 @@ export interface Consumer {
   readonly noLocal: boolean;
   /** `tag` names the delivery towards `attachment.ack`; the client must answer it or be detached. */
   onDelivery(attachment: Attachment, tag: number, delivery: Delivery): void;
+  /** The worker was restarted: unanswered tags of `attachment` are void, and their messages come again. */
+  onReattached?(attachment: Attachment): void;
 }
 
 /** One consumer attached to one queue. Survives a restart of the worker: it is attached again and unanswered tags become void. */

@@ -42,6 +42,8 @@ export interface TestGatewayOptions {
   readonly hooks?: GatewayOptions['hooks'];
   readonly clock?: GatewayOptions['clock'];
   readonly sharesReadBuffer?: boolean;
+  /** Durable sessions get their messages through queues of their own, as from a broker. */
+  readonly hasSessionQueues?: boolean;
   readonly loadUws?: GatewayOptions['loadUws'];
 }
 
@@ -50,7 +52,9 @@ export async function startGateway(options: TestGatewayOptions = {}): Promise<Te
   const config = loadConfig({ SLUICE_MQTT_PORT: '0', ...options.env });
   const shards = options.shards ?? new FakeShards();
   const catalogue = new QueueCatalogue();
-  const router = new Router<Session>();
+  const router = new Router<Session>(
+    options.hasSessionQueues === true ? { queueOf: (session) => session.durable?.target } : {},
+  );
   catalogue.watch((change, { id, topicFilter }) => {
     if (change === 'added')
       router.addQueue(topicFilter, { queueId: id, shardId: shards.shardOf(topicFilter) });

@@ -284,6 +284,17 @@ export class FakeShards implements Shards {
     if (at >= 0) this.attachments.splice(at, 1);
   }
 
+  /** As after a restart of the worker: unanswered tags are void, their messages come again with new ones. */
+  restart(): void {
+    for (const attachment of this.attachments) {
+      this.queue(attachment.queueId).unshift(...attachment.inFlight.values());
+      for (const message of attachment.inFlight.values()) message.attempt = 0;
+      attachment.inFlight.clear();
+      attachment.consumer.onReattached?.(attachment);
+      this.pumpLater(attachment.queueId);
+    }
+  }
+
   flush(): void {}
 
   pump(): void {}
