@@ -164,7 +164,7 @@ const mqtt = {
     help: 'QoS 1 and 2 messages that a client may have unacknowledged, announced as Receive Maximum.',
   }),
   inFlightMax: integer('SLUICE_MAX_INFLIGHT', {
-    fallback: 1024,
+    fallback: 16_384,
     min: 1,
     max: 65_535,
     unit: 'messages',
