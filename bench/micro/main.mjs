@@ -4,16 +4,15 @@
  * runs those whose name contains one of the words. Bench process.
  *
  * Always true: exit code 0 means that every bench did its work, 1 that one failed, 2 that the command line was wrong. What
- * is measured is `src/` as it lies there, not `dist/`: the compiled copy is below node_modules/.cache.
+ * is measured is `src/` as it lies there, not `dist/`: the compiled copy is below .cache.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
-const output = join(root, 'node_modules/.cache/bench-micro');
+const output = join(root, '.cache/bench-micro');
 
 /** @returns {{ words: string[], scale: number, json: boolean } | undefined} */
 function readOptions() {
@@ -38,9 +37,6 @@ function compile() {
     stdio: ['ignore', 2, 2],
   });
   if (status !== 0) throw new Error('the micro benches do not compile');
-  mkdirSync(output, { recursive: true });
-  // Below node_modules no package.json of ours says that these files are modules.
-  writeFileSync(join(output, 'package.json'), '{ "type": "module" }\n');
 }
 
 function line({ name, value, unit, best }) {
