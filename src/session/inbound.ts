@@ -42,6 +42,8 @@ import { freeSubscribers, workUnits, type WorkLimit } from './work-limit.js';
 /** Asked of a ring beyond the message and twice the client id: headers of frame, record and row, padding; each queue id. */
 const frameBytesMax = 256;
 const queueIdBytes = 4;
+/** Pause before a shard that is down is asked again what it has. */
+const doubtRetryMs = 250;
 
 /** What the inbound half tells its client object. */
 export interface InboundOwner {
@@ -70,7 +72,7 @@ export class Inbound implements Publisher, AckSink {
   /** QoS > 0 publishes of this connection that are not answered to the end. */
   #open = 0;
   #state: 'open' | 'settling-qos2' | 'closed' = 'open';
-  #waits: 'nothing' | 'ring' | 'acks' | 'turn' | 'subscriber' = 'nothing';
+  #waits: 'nothing' | 'ring' | 'acks' | 'turn' | 'subscriber' | 'doubt' = 'nothing';
   readonly #goOn = (): void => this.#resume();
 
   constructor(
@@ -123,7 +125,14 @@ export class Inbound implements Publisher, AckSink {
     properties: Readonly<PropertyScan>,
   ): boolean {
     const qos = (flags >> 1) & 3;
-    if (qos === 2 && this.#repeatedQos2(packetId)) return true;
+    if (qos === 2) {
+      if (this.#session.received.get(packetId)?.state === 'doubtful') {
+        this.#waits = 'doubt';
+        this.#settleDoubts();
+        return false;
+      }
+      if (this.#repeatedQos2(packetId)) return true;
+    }
     if (qos !== 0) {
       if (this.#open >= this.#receiveMaximum) {
         throw new ProtocolError(
@@ -392,7 +401,7 @@ export class Inbound implements Publisher, AckSink {
   onAcknowledge(kind: number, packetId: number, reason: number): void {
     const failed = reason >= FIRST_ERROR_REASON_CODE;
     if (failed) this.#gateway.counters.add(slot.publishesRefused + reason - FIRST_ERROR_REASON_CODE, 1);
-    if (kind === AckKind.pubrec) this.#settleQos2(packetId, failed);
+    if (kind === AckKind.pubrec) this.#settleQos2(packetId, reason);
     else this.#open--;
     if (this.#state !== 'open') return;
     if (failed && this.#version !== 5) {
@@ -443,7 +452,25 @@ export class Inbound implements Publisher, AckSink {
     return true;
   }
 
-  #settleQos2(packetId: number, failed: boolean): void {
+  /** Asks the shards, once they are all up, which messages they have whose publisher could not be told how they ended. */
+  #settleDoubts(): void {
+    this.#gateway.sessions.storedReceived().then(
+      (rowIds) => {
+        if (this.#waits !== 'doubt') return;
+        this.#session.settleDoubts(rowIds);
+        this.#resume();
+      },
+      () => {
+        const again = setTimeout(() => {
+          if (this.#waits === 'doubt') this.#settleDoubts();
+        }, doubtRetryMs);
+        again.unref();
+      },
+    );
+  }
+
+  #settleQos2(packetId: number, reason: number): void {
+    const failed = reason >= FIRST_ERROR_REASON_CODE;
     const { received } = this.#session;
     const entry = received.get(packetId);
     // Refused before it was booked (see #refuse), or the session has ended.
@@ -454,15 +481,27 @@ export class Inbound implements Publisher, AckSink {
     const { repeatedBy } = entry;
     entry.repeatedBy = undefined;
     if (failed) {
-      received.delete(packetId);
-      this.#gateway.sessions.forgetReceived(entry.rows);
       if (entry.countedBy === this) this.#open--;
+      const teller = repeatedBy ?? this;
+      if (reason === reasonCode.unspecifiedError && entry.rows.length > 0 && !teller.#tellsFailure) {
+        // The shard may have stored it before it failed, and the client sends it again under this id.
+        entry.state = 'doubtful';
+        entry.countedBy = undefined;
+      } else {
+        received.delete(packetId);
+        this.#gateway.sessions.forgetReceived(entry.rows);
+      }
     } else {
       entry.state = 'received';
     }
     if (repeatedBy !== undefined && repeatedBy !== this) {
       repeatedBy.answerRepeated(packetId, failed ? reasonCode.unspecifiedError : reasonCode.success);
     }
+  }
+
+  /** True when a failed publish ends with its acknowledgement: then the client does not send it again as the same one. */
+  get #tellsFailure(): boolean {
+    return this.#state === 'open' && this.#version === 5;
   }
 
   /** The message goes nowhere and the client is told so, as far as its version and QoS allow. */

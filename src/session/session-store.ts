@@ -29,6 +29,9 @@ export class SessionStore {
   readonly rows: RowWriter;
   readonly #context: GatewayContext;
   #lastQueueId = sessionQueueIdMin - 1;
+  /** One read of the received rows serves all who ask before it begins. */
+  #nextRead: Promise<ReadonlySet<number>> | undefined;
+  #presentRead: Promise<void> = Promise.resolve();
 
   constructor(context: GatewayContext) {
     this.#context = context;
@@ -154,6 +157,19 @@ export class SessionStore {
         if (left === 0) done?.();
       });
     }
+  }
+
+  /** Ids of the rows of received messages that the shards have at some time after the call. Rejects while one is down. */
+  storedReceived(): Promise<ReadonlySet<number>> {
+    this.#nextRead ??= this.#presentRead.then(async () => {
+      this.#nextRead = undefined;
+      const rowIds = new Set<number>();
+      const read = this.#context.shards.readRows(RowStore.received, (_shardId, rowId) => rowIds.add(rowId));
+      this.#presentRead = read.catch(() => undefined);
+      await read;
+      return rowIds;
+    });
+    return this.#nextRead;
   }
 
   /** Row of a QoS 2 message that the client has sent: committed together with the message in that shard. */

@@ -27,8 +27,11 @@ import type { Wire } from './wire.js';
 
 /** A QoS 2 message that the client has sent and not released. */
 export interface ReceivedQos2 {
-  /** `partial`: a restart came between the shards that were to store it; the client sends it again. */
-  state: 'settling' | 'received' | 'partial';
+  /**
+   * `partial`: a restart came between the shards that were to store it; the client sends it again. `doubtful`: a shard
+   * failed and may have it or not, see `settleDoubts`.
+   */
+  state: 'settling' | 'received' | 'partial' | 'doubtful';
   /** Connection whose Receive Maximum it counts against. */
   countedBy: Inbound | undefined;
   /** A later connection that repeated it while it was settling and waits for the PUBREC. */
@@ -248,6 +251,16 @@ export class Session {
     entry.rows.push(row);
     if (entry.rows.length >= shards) entry.state = 'received';
     this.received.set(packetId, entry);
+  }
+
+  /** The shards have exactly these rows of received messages: what of them is in doubt is stored in part, or not at all. */
+  settleDoubts(rowIds: ReadonlySet<number>): void {
+    for (const [packetId, entry] of this.received) {
+      if (entry.state !== 'doubtful') continue;
+      entry.rows = entry.rows.filter(({ rowId }) => rowIds.has(rowId));
+      entry.state = 'partial';
+      if (entry.rows.length === 0) this.received.delete(packetId);
+    }
   }
 
   /** False when there is no such subscription. */

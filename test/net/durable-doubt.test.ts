@@ -1,0 +1,47 @@
+/**
+ * A QoS 2 publish whose shard fails before it could say how the publish ended: a gateway over fake shards, whose answers
+ * the test decides.
+ */
+import { expect, test } from 'vitest';
+import type { RawClient } from '../harness/raw-client.js';
+import { PublishStatus, RowStore } from '../../src/shard/link.js';
+import { connect, expectNothing, publishPacket, startGateway, type TestGateway } from './test-gateway.js';
+
+const publisher = (target: TestGateway): Promise<RawClient> =>
+  connect(target, 'publisher', { clean: false, protocolVersion: 4 });
+
+/** A shard with a queue that has failed behind a QoS 2 publish, which it had stored or not. */
+async function failed(isStored: boolean): Promise<{ target: TestGateway; payloads: () => string[] }> {
+  const target = await startGateway();
+  const { id } = target.addQueue('t');
+  const client = await publisher(target);
+  await expectNothing(client);
+  target.shards.mode = 'by-hand';
+  target.shards.status = isStored ? PublishStatus.stored : PublishStatus.shardDown;
+  client.send(publishPacket('t', 'once', { qos: 2 }));
+  await expect.poll(() => target.shards.unsettledCount).toBeGreaterThan(1);
+  target.shards.mode = 'at-once';
+  target.shards.status = PublishStatus.stored;
+  target.shards.settle(Number.POSITIVE_INFINITY, PublishStatus.shardDown);
+  await client.expectClosed();
+  const payloads = (): string[] => target.shards.queue(id).map(({ payload }) => String(payload));
+  return { target, payloads };
+}
+
+for (const isStored of [true, false]) {
+  test(`a QoS 2 publish that a shard had ${isStored ? '' : 'not '}stored when it failed is there once when its client repeats it [MQTT-3.1.1 4.3.3-2]`, async () => {
+    const { target, payloads } = await failed(isStored);
+    expect(payloads()).toEqual(isStored ? ['once'] : []);
+    const client = await publisher(target);
+    client.send(publishPacket('t', 'once', { qos: 2, dup: true }));
+    expect((await client.expect('pubrec')).messageId).toBe(1);
+    expect(payloads()).toEqual(['once']);
+    client.send({ cmd: 'pubrel', messageId: 1 });
+    await client.expect('pubcomp');
+    expect(target.shards.rowsOf(0, RowStore.received).size).toBe(0);
+    // The id is free for another message.
+    client.send(publishPacket('t', 'other', { qos: 2 }));
+    await client.expect('pubrec');
+    expect(payloads()).toEqual(['once', 'other']);
+  });
+}
