@@ -298,6 +298,5 @@ export const unproved = {
   '3.2.2-9': 'All three QoS levels are supported.',
   '3.2.2-10': 'All three QoS levels are supported.',
   '3.2.2-12': 'All three QoS levels are supported, for wills too.',
-  '3.2.2-13': 'Retained messages are supported.',
   '3.3.4-5': 'One copy is sent, with the identifiers of all matching subscriptions.',
 };

@@ -2,8 +2,8 @@
  * What a CONNECT asks for and what CONNACK grants. Main thread, pure.
  *
  * Always true: a granted value is never more than the client asked for and never more than the configuration
- * allows; where it differs from the request, CONNACK says so [MQTT-3.2.2-21]. Retain Available is not sent
- * (the flag is accepted); Maximum QoS is not sent, because all three are granted [MQTT-3.2.2-9].
+ * allows; where it differs from the request, CONNACK says so [MQTT-3.2.2-21]. Retain Available is
+ * sent only where nothing is retained; Maximum QoS is not sent, because all three are granted [MQTT-3.2.2-9].
  */
 import type { IConnackPacket, IConnectPacket } from 'mqtt-packet';
 
@@ -60,6 +60,12 @@ export function readConnect(packet: IConnectPacket, config: Config, newClientId:
   connack.receiveMaximum = config.receiveMaximum;
   connack.maximumPacketSize = config.maximumPacketSize;
   connack.topicAliasMaximum = config.topicAliasMaximum;
+  if (config.retainedMax === 0) {
+    connack.retainAvailable = false;
+    if (version === 5 && packet.will?.retain === true) {
+      throw new ProtocolError(reasonCode.retainNotSupported, 'nothing is retained', 'MQTT-3.2.2-13');
+    }
+  }
   // Wildcards and Subscription Identifiers are available, which is what leaving them out says.
 
   return {

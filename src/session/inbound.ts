@@ -167,6 +167,9 @@ export class Inbound implements Publisher, AckSink {
     }
     const { access, router, shards, live, counters, pace, retained } = this.#gateway;
     const isRetain = (flags & 1) !== 0;
+    if (isRetain && this.#version === 5 && this.#gateway.config.retainedMax === 0) {
+      throw new ProtocolError(reasonCode.retainNotSupported, 'nothing is retained', 'MQTT-3.2.2-14');
+    }
     if (
       access !== undefined &&
       !access.mayPublishBytes(this.#context, topic, topicFrom, topicTo, qos, isRetain)
