@@ -1,13 +1,16 @@
 #!/usr/bin/env node
 /**
- * Entry of `npm run bench -- <suite> [options]`. Runs in its own process, never inside the broker.
+ * Entry of `npm run bench -- [scenario … | suite] [options]`. Runs in its own process, never inside the broker.
  *
- * Always true: exit code 0 means that the run finished and lost nothing; 1 that it lost something, a client
- * was cut off or the broker did not start; 2 that the command line was wrong. Plain JavaScript, so that
- * every supported Node version runs it without a build step. The measured broker is the compiled one.
+ * Always true: exit code 0 means that the run finished and kept every promise; 1 that something was lost, a client was
+ * cut off or the broker did not start; 2 that the command line was wrong. Plain JavaScript, so that every supported Node
+ * version runs it without a build step. The measured broker is the compiled one.
  */
+import { OptionError } from './jobs/options.mjs';
+import { runScenarioCommand } from './scenarios/main.mjs';
+import { SCENARIO_OPTIONS } from './scenarios/options.mjs';
 
-/** Suites by name: what it shows, and the module whose `run(argv)` resolves to the exit code. */
+/** Suites with options of their own: what it shows, and the module whose `run(argv)` resolves to the exit code. */
 const SUITES = {
   jobs: ['the durable path: publishers, one queue, competing consumers', './jobs/run.mjs'],
   retained: ['many subscriptions, many retained messages, another client meanwhile', './retained/run.mjs'],
@@ -15,16 +18,19 @@ const SUITES = {
   backlog: ['a long backlog: fill, drain by late consumers, memory and disk', './backlog/run.mjs'],
 };
 
-const [suiteName, ...argv] = process.argv.slice(2);
-const suite = Object.hasOwn(SUITES, suiteName ?? '') ? SUITES[suiteName] : undefined;
+const argv = process.argv.slice(2);
+const [first, ...rest] = argv;
+/** `jobs`, `backlog` and `retained` are scenarios, too: with other names or an option that only scenarios have. */
+const asScenario = rest.some((word) =>
+  !word.startsWith('-') ? rest.indexOf(word) === 0 : SCENARIO_OPTIONS.includes(word.slice(2).split('=')[0]),
+);
 
-if (suite === undefined) {
-  const asked = suiteName === undefined || suiteName === '--help' || suiteName === 'help';
-  const lines = Object.entries(SUITES).map(([name, [about]]) => `  ${name.padEnd(10)} ${about}`);
-  const text = `Usage: npm run bench -- <suite> [options]\n\n${lines.join('\n')}\n\nOptions of a suite: npm run bench -- <suite> --help\n`;
-  (asked ? process.stdout : process.stderr).write(asked ? text : `No suite named '${suiteName}'.\n${text}`);
-  process.exitCode = asked ? 0 : 2;
-} else {
-  const { run } = await import(suite[1]);
-  process.exitCode = await run(argv);
+try {
+  if (Object.hasOwn(SUITES, first ?? '') && !asScenario) {
+    const { run } = await import(SUITES[first][1]);
+    process.exitCode = await run(rest);
+  } else process.exitCode = await runScenarioCommand(first === 'help' ? ['--help'] : argv, SUITES);
+} catch (error) {
+  process.stderr.write(`${error instanceof OptionError ? error.message : error.stack}\n`);
+  process.exitCode = error instanceof OptionError ? 2 : 1;
 }

@@ -70,7 +70,13 @@ export async function run(argv) {
   }
 }
 
-async function backlog(values) {
+/** One run with `given` over the defaults, against `target` when it is given, else against a broker of its own. */
+export function measureBacklog(given, target) {
+  const defaults = Object.entries(OPTIONS).map(([name, option]) => [name, option.default]);
+  return backlog({ ...Object.fromEntries(defaults), ...given }, target);
+}
+
+async function backlog(values, given) {
   const shared = ['payload', 'count', 'window', 'shards', 'durability', 'store', 'node-flags'].map(
     (name) => `--${name}=${values[name]}`,
   );
@@ -84,7 +90,7 @@ async function backlog(values) {
     '--ledger-publishers',
     '10',
   ]);
-  const target = await openTarget(fillOptions);
+  const target = given ?? (await openTarget(fillOptions));
   const memory = watchMemory(target);
   try {
     const fill = await measure(target, fillOptions);
@@ -111,7 +117,7 @@ async function backlog(values) {
     return { ...result, faults: faultsOf(result, values, [...fill.failures, ...drain.failures]) };
   } finally {
     memory.stop();
-    await target.stop();
+    if (given === undefined) await target.stop();
   }
 }
 

@@ -2,10 +2,10 @@
  * A publisher of QoS 0 messages: a block of pre-encoded packets, patched and written again and again. Runs in the load
  * processes.
  *
- * Always true: the block is only rewritten when the kernel has all of it; all publishers of a process get one write
- * each per turn of the event loop, so that reading is never starved by a broker that takes everything. A message counts
- * as acknowledged when the kernel has it. What it gives up: a backlog of intended moments is kept per block, not
- * unbounded: messages that are due while the socket is blocked leave later, with the stamps of their moments.
+ * Always true: the block is only rewritten when the kernel has all of it; the publishers of a process write a bounded
+ * number of bytes per turn of the event loop, one after the other, so that reading is never starved by a broker that
+ * takes everything. A message counts as acknowledged when the kernel has it. What it gives up: at a fixed rate, messages
+ * that are due while the socket is blocked leave later, with the stamps of their moments, as many as there are.
  */
 import { LoadClient, nowMs } from './client.mjs';
 import { publishSlots } from './wire.mjs';
@@ -13,7 +13,10 @@ import { publishSlots } from './wire.mjs';
 const BLOCK_BYTES = 64 * 1024;
 const BLOCK_MESSAGES_MIN = 8;
 
-/** Writes of all QoS 0 publishers of this process: one each per turn. */
+/** Bytes that all publishers of a process write before it looks at its other sockets. */
+const TURN_BYTES = 256 * 1024;
+
+/** Writes of all QoS 0 publishers of this process, in turns. */
 class Pump {
   #ready = [];
   #turning = false;
@@ -27,9 +30,15 @@ class Pump {
 
   #turn = () => {
     const ready = this.#ready;
-    this.#ready = [];
-    this.#turning = false;
-    for (const publisher of ready) publisher.writeBlock();
+    let bytes = 0;
+    let taken = 0;
+    while (taken < ready.length && bytes < TURN_BYTES) {
+      bytes += ready[taken].writeBlock();
+      taken += 1;
+    }
+    this.#ready = ready.slice(taken);
+    this.#turning = this.#ready.length > 0;
+    if (this.#turning) setImmediate(this.#turn);
   };
 }
 
@@ -95,14 +104,16 @@ export class FloodPublisher extends LoadClient {
     this.#dueHead = 0;
   }
 
-  /** One write of what may leave now, a block at most. */
+  /** One write of what may leave now, a block at most; answers its bytes. */
   writeBlock() {
     const left = Math.min(this.#blockMessages, this.#quota - this.sent);
     const count = this.#freeRunning ? this.#stamp(0, left, nowMs()) : this.#stampDue(left);
-    if (count === 0) return;
+    if (count === 0) return 0;
     this.#writing = true;
     this.sent += count;
-    this.socket.write(this.#slots.buffer.subarray(0, count * this.#slots.packetBytes), this.#onWritten);
+    const bytes = count * this.#slots.packetBytes;
+    this.socket.write(this.#slots.buffer.subarray(0, bytes), this.#onWritten);
+    return bytes;
   }
 
   #stampDue(left) {

@@ -70,12 +70,20 @@ export async function run(argv) {
   }
 }
 
-async function retained(values) {
+/** One run with `given` over the defaults, against `target` when it is given, else against a broker of its own. */
+export function measureRetained(given, target) {
+  const defaults = Object.entries(OPTIONS).map(([name, option]) => [name, option.default]);
+  return retained({ ...Object.fromEntries(defaults), ...given }, target);
+}
+
+async function retained(values, given) {
   const count = Number(values.count);
-  const target = await openTarget({
-    ...parseOptions(['--broker', values.broker]),
-    brokerPid: Number(values['broker-pid']),
-  });
+  const target =
+    given ??
+    (await openTarget({
+      ...parseOptions(['--broker', values.broker]),
+      brokerPid: Number(values['broker-pid']),
+    }));
   const clients = [];
   const open = async (clientId) => {
     const client = new Subscriber(clientId);
@@ -132,7 +140,7 @@ async function retained(values) {
     return { ...result, faults: faultsOf(result, values, takers) };
   } finally {
     for (const client of clients) client.close();
-    await target.stop();
+    if (given === undefined) await target.stop();
   }
 }
 

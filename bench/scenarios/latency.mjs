@@ -1,0 +1,50 @@
+/**
+ * Latency at fixed rates: messages leave at planned moments whatever the broker does, and the time of each counts from its
+ * planned moment.
+ *
+ * Always true: a rate that the broker could not hold is a fault, as its latency would mean nothing.
+ */
+import { loadCase, timesOf } from './scenario.mjs';
+
+const RATES = [1000, 10_000, 50_000];
+
+/** The scenario `latency`. */
+export const latencyScenarios = [
+  {
+    name: 'latency',
+    about: 'publish to delivery at 1,000, 10,000 and 50,000 messages/s, QoS 1, plain and through a queue',
+    cases: (context) => [
+      ...RATES.map((rate) => paced(`plain-${rate}`, 'plain topics', rate, { mode: 'partition' }, context)),
+      ...RATES.map((rate) =>
+        paced(
+          `queue-${rate}`,
+          'through a queue',
+          rate,
+          { mode: 'queue', queue: { dispatch_strategy: 'least_inflight' } },
+          context,
+        ),
+      ),
+    ],
+  },
+];
+
+function paced(id, kind, rate, more, context) {
+  const queue = more.mode === 'queue';
+  const { seconds } = timesOf(context);
+  return loadCase({
+    id,
+    title: `${rate.toLocaleString('en-US')}/s, ${kind}`,
+    broker: queue ? { durability: 'process' } : {},
+    durability: queue ? 'process' : 'nothing stored',
+    peers: queue ? 'sluice' : 'mqtt',
+    unit: 'ms p99',
+    better: 'lower',
+    chart: 'latency',
+    load: { ...more, qos: 1, publishers: 10, consumers: 10, inFlight: 1000, rate, count: rate * seconds },
+    headline: ({ deliveryLatencyMs }) => deliveryLatencyMs?.p99,
+    notes: ({ deliveryLatencyMs: of }) =>
+      of === undefined
+        ? 'not measured'
+        : `p50 ${of.p50}, p90 ${of.p90}, p99 ${of.p99}, p99.9 ${of.p999}, max ${of.max} ms`,
+  });
+}
