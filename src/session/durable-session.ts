@@ -152,7 +152,7 @@ export class DurableSession implements Consumer {
     clearTimeout(this.#tidyTimer);
     const { rows } = this.#store;
     for (const row of [this.#stateRow, this.#releasedRow]) {
-      if (row !== undefined) rows.put(row.shardId, RowStore.session, row.rowId, undefined);
+      if (row !== undefined) rows.remove(row.shardId, RowStore.session, row.rowId);
     }
     if (this.#definition !== undefined) this.#store.dropQueue(this.#definition);
     this.#target = undefined;

@@ -3,8 +3,9 @@
  *
  * Always true: rows of one shard are written in the order in which they were asked for; what does not fit into the ring
  * waits here, and what a dead worker did not commit is written again when it is back. A row that waits keeps nothing
- * else waiting: callers decide what depends on it. Gives up: telling failures; `done` comes when the row is stored, or
- * with false when the store refuses it for good.
+ * else waiting: callers decide what depends on it. A row that would never fit into the ring is refused, or all others
+ * would wait behind it. Gives up: telling failures; `done` comes when the row is stored, or with false when the store
+ * refuses it for good.
  */
 import {
   NO_TOKEN,
@@ -20,6 +21,8 @@ const rowSlackBytes = 64;
 const retryMs = 100;
 /** Writes that the store refused are tried so often before `done(false)`. */
 const attemptsMax = 50;
+/** Pause between further attempts of what is never given up. */
+const patientRetryMs = 1000;
 
 /** Hears how a row write ended. */
 export type RowDone = (stored: boolean) => void;
@@ -31,12 +34,15 @@ interface RowWrite {
   readonly value: Uint8Array | undefined;
   done: RowDone | undefined;
   attempts: number;
+  /** Never given up. */
+  readonly isPatient: boolean;
 }
 
 /** See the file header. */
 export class RowWriter implements Publisher {
   readonly context = { clientId: '', username: undefined, peername: '', protocolVersion: 5 };
   readonly #shards: Shards;
+  readonly #rowBytesMax: number;
   readonly #handle: PublisherHandle;
   readonly #underWay = new Map<number, RowWrite>();
   /** Per shard, what waits for room; present only while something does. */
@@ -46,8 +52,10 @@ export class RowWriter implements Publisher {
   readonly #timers = new Set<NodeJS.Timeout>();
   #nextToken = 0;
 
-  constructor(shards: Shards) {
+  /** `rowBytesMax`: longer rows are refused; every ring has room for one of that size when it is empty. */
+  constructor(shards: Shards, rowBytesMax = Number.POSITIVE_INFINITY) {
     this.#shards = shards;
+    this.#rowBytesMax = rowBytesMax;
     this.#handle = shards.openPublisher(this);
   }
 
@@ -60,7 +68,18 @@ export class RowWriter implements Publisher {
 
   /** Stores row `rowId`, or deletes it when `value` is undefined. `value` must stay unchanged until `done`. */
   put(shardId: number, store: RowStore, rowId: number, value: Uint8Array | undefined, done?: RowDone): void {
-    const write: RowWrite = { shardId, store, rowId, value, done, attempts: 0 };
+    if (value !== undefined && value.length > this.#rowBytesMax) {
+      if (done !== undefined) setImmediate(done, false);
+      return;
+    }
+    const write: RowWrite = { shardId, store, rowId, value, done, attempts: 0, isPatient: false };
+    this.#newest.set(rowId, write);
+    this.#offer(write);
+  }
+
+  /** Deletes row `rowId`, however long its shard is down: `done` comes only when it is gone. */
+  remove(shardId: number, store: RowStore, rowId: number, done?: () => void): void {
+    const write: RowWrite = { shardId, store, rowId, value: undefined, done, attempts: 0, isPatient: true };
     this.#newest.set(rowId, write);
     this.#offer(write);
   }
@@ -72,7 +91,7 @@ export class RowWriter implements Publisher {
       if (write === undefined) continue;
       this.#underWay.delete(token);
       if (status === PublishStatus.stored) this.#end(write, true);
-      else if (++write.attempts >= attemptsMax) this.#end(write, false);
+      else if (++write.attempts >= attemptsMax && !write.isPatient) this.#end(write, false);
       else this.#again(write);
     }
   }
@@ -126,22 +145,25 @@ export class RowWriter implements Publisher {
   }
 
   #again(write: RowWrite): void {
-    const timer = setTimeout(() => {
-      this.#timers.delete(timer);
-      const newest = this.#newest.get(write.rowId);
-      if (newest === write) {
-        this.#offer(write);
-      } else if (newest === undefined) {
-        write.done?.(true);
-      } else if (write.done !== undefined) {
-        const { done } = write;
-        const next = newest.done;
-        newest.done = (stored) => {
-          next?.(stored);
-          done(stored);
-        };
-      }
-    }, retryMs);
+    const timer = setTimeout(
+      () => {
+        this.#timers.delete(timer);
+        const newest = this.#newest.get(write.rowId);
+        if (newest === write) {
+          this.#offer(write);
+        } else if (newest === undefined) {
+          write.done?.(true);
+        } else if (write.done !== undefined) {
+          const { done } = write;
+          const next = newest.done;
+          newest.done = (stored) => {
+            next?.(stored);
+            done(stored);
+          };
+        }
+      },
+      write.attempts < attemptsMax ? retryMs : patientRetryMs,
+    );
     this.#timers.add(timer);
   }
 }

@@ -23,6 +23,8 @@ const sessionQueueIdMax = 0xffff_ff00;
 const redispatchPauseMs = 100;
 const createAttemptsMax = 20;
 const createPauseMs = 250;
+/** Rows are at most this part of a ring: a packet as a will with what belongs to it, and less than the 7/16 of a frame. */
+const rowShareOfRing = 3 / 8;
 
 /** See the file header. */
 export class SessionStore {
@@ -35,7 +37,7 @@ export class SessionStore {
 
   constructor(context: GatewayContext) {
     this.#context = context;
-    this.rows = new RowWriter(context.shards);
+    this.rows = new RowWriter(context.shards, context.config.ringBytes * rowShareOfRing);
   }
 
   get counters(): Counters {
@@ -152,7 +154,7 @@ export class SessionStore {
     let left = rows.length;
     if (left === 0) done?.();
     for (const { shardId, rowId } of rows) {
-      this.rows.put(shardId, RowStore.received, rowId, undefined, () => {
+      this.rows.remove(shardId, RowStore.received, rowId, () => {
         left--;
         if (left === 0) done?.();
       });
@@ -200,7 +202,7 @@ export class SessionStore {
   #drop(store: RowStore, place: RowPlace, why?: string): void {
     if (why !== undefined)
       this.logger.warn({ ...place, store }, `a row of a session is ${why} and was dropped`);
-    this.rows.put(place.shardId, store, place.rowId, undefined);
+    this.rows.remove(place.shardId, store, place.rowId);
   }
 }
 
