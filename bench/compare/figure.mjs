@@ -4,15 +4,16 @@
  *
  * Always true: the direction follows from the name alone (`…PerSecond` up; `…Ms`, `…Seconds`, `…Bytes`, `…PerMillion`
  * and percentiles of them down), so a new suite needs nothing here. What is neither a rate, a time nor a size (counts,
- * options, series, charts) and what belongs to another broker or to the load itself is left out.
+ * options, series, charts) and what belongs to another broker or to the load itself is left out. A case of a scenario names
+ * its headline itself.
  */
 
 const LEFT_OUT =
-  /^(?:options|settings|machine|facts|load.*|baseline|peers?|series|.*[cC]urve.*|seconds|(?:ack|delivery|completed|cpu)Seconds|acks?edBytes|payloadBytes)$/;
+  /^(?:options|settings|machine|facts|load.*|baseline|peers?|series|.*[cC]urve.*|seconds|count|(?:ack|delivery|completed|cpu)Seconds|acks?edBytes|payloadBytes)$/;
 const UP = /PerSecond$/i;
 const DOWN = /(?:Ms|Us|Seconds|Bytes|PerMillion)$/;
 /** Of a list of objects, the first of these members names the item. */
-const NAMES = ['name', 'scenario', 'suite', 'title', 'id'];
+const NAMES = ['name', 'scenario', 'suite', 'id', 'title'];
 const UNITS = { 'per second': 'higher', ms: 'lower', bytes: 'lower' };
 
 /** Parses what a bench wrote to stdout: its last line that is a JSON object. Throws when there is none. */
@@ -21,7 +22,7 @@ export function lastJson(stdout) {
     .trimEnd()
     .split('\n')
     .findLast((text) => text.startsWith('{'));
-  if (line === undefined) throw new Error('the bench printed no JSON line');
+  if (line === undefined) throw new Error('the bench printed no JSON line: does it need --json?');
   return JSON.parse(line);
 }
 
@@ -50,12 +51,24 @@ function collect(value, path, direction, figures) {
     collect(value.value, path, UNITS[value.unit], figures);
     return;
   }
+  if (Array.isArray(value.rows) && typeof value.better === 'string') {
+    collectCase(value, path, figures);
+    return;
+  }
   for (const [key, member] of Object.entries(value)) {
     if (LEFT_OUT.test(key)) continue;
     // Wrappers say nothing: `result.endToEndPerSecond` is the end-to-end rate.
-    const isWrapper = /^(?:results?|figures|runs|scenarios)$/.test(key);
+    const isWrapper = /^(?:results?|figures|runs|scenarios|cases)$/.test(key);
     collect(member, isWrapper ? path : [...path, key], directionOf(key) ?? direction, figures);
   }
+}
+
+/** A case of a scenario: the row of Sluice, whose value is the headline. */
+function collectCase({ rows, better }, path, figures) {
+  const row = rows.find(({ peer }) => peer === 'sluice');
+  if (typeof row?.value !== 'number') return;
+  figures.set(path.join('.'), { value: row.value, better, isHeadline: true });
+  collect(row.figures, path, undefined, figures);
 }
 
 function directionOf(key) {
@@ -68,11 +81,20 @@ function nameOf(item) {
   return key === undefined ? undefined : item[key];
 }
 
-/** Which figures decide: those whose path contains `metric`, or else the end-to-end rates, or else all rates, or else all. */
-export function headlinesOf(paths, metric) {
+/**
+ * Paths of the figures that decide: those with `metric` in it, or else the headlines of cases, or else the end-to-end rates,
+ * or else all rates, or else all.
+ */
+export function headlinesOf(figures, metric) {
+  const paths = [...figures.keys()];
   if (metric !== '') return paths.filter((path) => path.includes(metric));
-  for (const pattern of [/endToEndPerSecond$/, UP]) {
-    const found = paths.filter((path) => pattern.test(path));
+  const attempts = [
+    (path) => figures.get(path).isHeadline === true,
+    (path) => path.endsWith('endToEndPerSecond'),
+    (path) => UP.test(path),
+  ];
+  for (const decides of attempts) {
+    const found = paths.filter((path) => decides(path));
     if (found.length > 0) return found;
   }
   return paths;

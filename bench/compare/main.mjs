@@ -33,7 +33,7 @@ async function main(options) {
       onRun: (side, done, all) => progress(`run ${done} of ${all}: ${side}`),
     });
     progress('');
-    const headlines = new Set(headlinesOf([...figures.keys()], options.metric));
+    const headlines = new Set(headlinesOf(figures, options.metric));
     if (headlines.size === 0)
       throw new RunError('no figure to compare: see --metric, and what the bench prints');
     const rows = [...figures]

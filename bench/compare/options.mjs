@@ -26,7 +26,8 @@ export function helpText() {
   return `Usage: npm run bench:compare -- <revision> [options] [suite [options of the suite]]
 
 Runs a bench against the working tree and against <revision>, in turn, and tells whether the change is faster or
-slower beyond noise. The suite is one of \`npm run bench\` (default: jobs) or \`micro\` with names of micro benches.
+slower beyond noise. The suite is one of \`npm run bench\` (default: jobs), scenarios (\`pair share --only=sluice\`) or
+\`micro\` with names of micro benches. A run that loses a message ends the comparison.
 
 ${lines.join('\n')}
   --own-bench   the base is loaded by its own bench code instead of that of the working tree
@@ -95,5 +96,7 @@ function percent(text) {
 /** The program of `suite` inside a side, and its arguments. */
 export function commandOf({ suite, suiteArguments }) {
   if (suite === 'micro') return ['bench/micro/main.mjs', ...suiteArguments, '--json'];
-  return ['bench/main.mjs', suite, ...suiteArguments];
+  // The suite `jobs` prints its line anyway, and its --json takes a file.
+  const hasJson = suite === 'jobs' || suiteArguments.some((argument) => argument.startsWith('--json'));
+  return ['bench/main.mjs', suite, ...suiteArguments, ...(hasJson ? [] : ['--json'])];
 }

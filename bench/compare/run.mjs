@@ -20,7 +20,7 @@ export function orderOf(pairs) {
 
 /**
  * Runs everything; `sides` maps 'base' and 'change' to folders, `command` is a program of a side with its arguments.
- * Resolves to a map from path to { better, base: value per pair, change: value per pair }.
+ * Resolves to a map from path to { better, isHeadline, base: value per pair, change: value per pair }.
  */
 export async function runPairs({ sides, command, pairs, warmup, onRun, signal }) {
   const all = (warmup + pairs) * 2;
@@ -38,10 +38,10 @@ export async function runPairs({ sides, command, pairs, warmup, onRun, signal })
 /** Figures that all runs have, with their values in order of the pairs. */
 export function align({ base, change }) {
   const aligned = new Map();
-  for (const [path, { better }] of base[0] ?? []) {
+  for (const [path, { better, isHeadline }] of base[0] ?? []) {
     if (![...base, ...change].every((run) => run.has(path))) continue;
     const values = (runs) => runs.map((run) => run.get(path).value);
-    aligned.set(path, { better, base: values(base), change: values(change) });
+    aligned.set(path, { better, isHeadline, base: values(base), change: values(change) });
   }
   return aligned;
 }

@@ -55,8 +55,10 @@ export function makeSides({ root, revision, ownBench }) {
   }
 }
 
+/** Results of earlier runs stay behind. */
 function copy(from, to) {
-  if (existsSync(from)) cpSync(from, to, { recursive: true });
+  const results = join(from, 'results');
+  if (existsSync(from)) cpSync(from, to, { recursive: true, filter: (file) => file !== results });
 }
 
 function shareModules(root, side) {

@@ -140,13 +140,54 @@ test('figures are found by their names, with their direction, and nothing else i
   ]);
 });
 
+test('the headline of a case is the value of Sluice in the direction that the case says [bench]', () => {
+  const row = (peer: string, value: number): object => ({
+    peer,
+    value,
+    low: 1,
+    figures: { endToEndPerSecond: value, deliveryLatencyMs: { p99: 3, count: 7 } },
+  });
+  const figures = figuresOf({
+    suite: 'round',
+    scenarios: [
+      {
+        name: 'pair',
+        cases: [
+          {
+            id: 'qos-0',
+            title: 'x',
+            unit: 'messages/s',
+            better: 'higher',
+            rows: [row('mosquitto', 5), row('sluice', 50)],
+          },
+          { id: 'absent', title: 'y', better: 'higher', rows: [row('mosquitto', 5)] },
+        ],
+      },
+      { name: 'latency', cases: [{ id: 'plain', better: 'lower', rows: [row('sluice', 3)] }] },
+    ],
+  });
+  expect([...figures.keys()]).toEqual([
+    'pair.qos-0',
+    'pair.qos-0.endToEndPerSecond',
+    'pair.qos-0.deliveryLatencyMs.p99',
+    'latency.plain',
+    'latency.plain.endToEndPerSecond',
+    'latency.plain.deliveryLatencyMs.p99',
+  ]);
+  expect(figures.get('pair.qos-0')).toMatchObject({ value: 50, better: 'higher' });
+  expect(figures.get('latency.plain')).toMatchObject({ value: 3, better: 'lower' });
+  expect(headlinesOf(figures, '')).toEqual(['pair.qos-0', 'latency.plain']);
+});
+
 test('end-to-end rates decide unless figures are named [bench]', () => {
+  const headlines = (paths: readonly string[], metric: string): string[] =>
+    headlinesOf(new Map(paths.map((path) => [path, { value: 1, better: 'higher' }])), metric);
   const paths = ['pair.endToEndPerSecond', 'pair.ackedPerSecond', 'pair.deliveryLatencyMs.p99'];
-  expect(headlinesOf(paths, '')).toEqual(['pair.endToEndPerSecond']);
-  expect(headlinesOf(paths.slice(1), '')).toEqual(['pair.ackedPerSecond']);
-  expect(headlinesOf(paths.slice(2), '')).toEqual(['pair.deliveryLatencyMs.p99']);
-  expect(headlinesOf(paths, 'p99')).toEqual(['pair.deliveryLatencyMs.p99']);
-  expect(headlinesOf(paths, 'nothing')).toEqual([]);
+  expect(headlines(paths, '')).toEqual(['pair.endToEndPerSecond']);
+  expect(headlines(paths.slice(1), '')).toEqual(['pair.ackedPerSecond']);
+  expect(headlines(paths.slice(2), '')).toEqual(['pair.deliveryLatencyMs.p99']);
+  expect(headlines(paths, 'p99')).toEqual(['pair.deliveryLatencyMs.p99']);
+  expect(headlines(paths, 'nothing')).toEqual([]);
 });
 
 test('the last JSON line of what a bench printed counts [bench]', () => {
@@ -177,6 +218,14 @@ test('own options come first, and what follows the suite is its own [bench]', ()
     '--json',
   ]);
   expect(commandOf(parseOptions(['HEAD']) ?? fail())).toEqual(['bench/main.mjs', 'jobs']);
+  const scenario = parseOptions(['HEAD', 'pair', 'share', '--only=sluice']);
+  expect(commandOf(scenario ?? fail())).toEqual([
+    'bench/main.mjs',
+    'pair',
+    'share',
+    '--only=sluice',
+    '--json',
+  ]);
   expect(parseOptions(['--help'])).toBeUndefined();
 });
 
