@@ -162,7 +162,7 @@ export class Inbound implements Publisher, AckSink {
       }
     }
     if (topic[topicFrom] === 0x24) {
-      const refusal = refusalOf(topic, topicFrom, topicTo);
+      const refusal = refusalOf(topic, topicFrom, topicTo, this.#version);
       if (refusal >= 0) return this.#refuse(qos, packetId, refusal);
     }
     const { access, router, shards, live, counters, pace, retained } = this.#gateway;
@@ -597,10 +597,19 @@ function withoutOwn(route: Route<Session>, session: Session): readonly ShardQueu
 const sysPrefix = Buffer.from('$SYS/');
 const sharePrefix = Buffer.from('$share/');
 
+const bridgePrefix = Buffer.from('$SYS/broker/connection/');
+const bridgeSuffix = Buffer.from('/state');
+
 /** Reason code for topics that clients cannot publish to, -1 for all others. */
-function refusalOf(topic: Buffer, start: number, end: number): number {
-  // What the server says about itself is not for clients to say [MQTT-4.7.2-1].
-  if (startsWith(topic, start, end, sysPrefix)) return reasonCode.notAuthorized;
+function refusalOf(topic: Buffer, start: number, end: number, version: ProtocolVersion): number {
+  // What the server says about itself is not for clients to say [MQTT-4.7.2-1]. It is ignored from MQTT 3 clients, who
+  // could only be cut off [MQTT-3.1.1 3.3.5-2], and from bridges, which announce themselves to any broker.
+  if (startsWith(topic, start, end, sysPrefix)) {
+    const isBridge =
+      startsWith(topic, start, end, bridgePrefix) &&
+      startsWith(topic, Math.max(start, end - bridgeSuffix.length), end, bridgeSuffix);
+    return version !== 5 || isBridge ? reasonCode.noMatchingSubscribers : reasonCode.notAuthorized;
+  }
   if (startsWith(topic, start, end, sharePrefix)) return reasonCode.notAuthorized;
   return -1;
 }

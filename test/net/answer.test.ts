@@ -49,6 +49,21 @@ describe('answers where the specification leaves the choice', () => {
     expect(received().toString('hex')).toBe('e00181');
   });
 
+  test('what a bridge says of itself under $SYS is ignored, from MQTT 3 clients all of $SYS [MQTT-3.1.1 3.3.5-2]', async () => {
+    const target = await startGateway();
+    const five = await connect(target, 'a');
+    five.send(publishPacket('$SYS/broker/connection/b/state', '1', { qos: 1, messageId: 1, retain: true }));
+    expect((await five.expect('puback')).reasonCode).toBe(0x10);
+    five.send(publishPacket('$SYS/broker/connection/b', '1', { qos: 1, messageId: 2 }));
+    expect((await five.expect('puback')).reasonCode).toBe(0x87);
+    const four = await connect(target, 'b', { protocolVersion: 4 });
+    for (const topic of ['$SYS/broker/connection/b/state', '$SYS/x']) {
+      four.send(publishPacket(topic, '1', { qos: 1, messageId: 3, retain: true }));
+      expect((await four.expect('puback')).messageId).toBe(3);
+    }
+    expect(target.shards.publishCount).toBe(0);
+  });
+
   test.each(['$SYS/x', '$share/g/t'])('publishing to %s is not authorized [broker]', async (topic) => {
     const target = await startGateway();
     const client = await connect(target, 'a');
