@@ -23,6 +23,7 @@ const sessionQueueIdMax = 0xffff_ff00;
 const redispatchPauseMs = 100;
 const createAttemptsMax = 20;
 const createPauseMs = 250;
+const dropPauseMs = 1000;
 /** Rows are at most this part of a ring: a packet as a will with what belongs to it, and less than the 7/16 of a frame. */
 const rowShareOfRing = 3 / 8;
 
@@ -31,6 +32,7 @@ export class SessionStore {
   readonly rows: RowWriter;
   readonly #context: GatewayContext;
   #lastQueueId = sessionQueueIdMin - 1;
+  #isClosed = false;
   /** One read of the received rows serves all who ask before it begins. */
   #nextRead: Promise<ReadonlySet<number>> | undefined;
   #presentRead: Promise<void> = Promise.resolve();
@@ -62,6 +64,7 @@ export class SessionStore {
       if (other !== undefined) this.dropQueue(older);
       if (other === undefined || older === other) queues.set(clientId, definition);
     }
+    const states = new Map<string, { state: StoredState; place: RowPlace }>();
     const released: { place: RowPlace; clientId: string; offsets: Uint32Array }[] = [];
     await shards.readRows(RowStore.session, (shardId, rowId, value) => {
       const row = decodeSessionRow(value);
@@ -69,8 +72,16 @@ export class SessionStore {
       if (row === undefined) this.#drop(RowStore.session, place, 'unreadable');
       else if (row.kind === 'released')
         released.push({ place, clientId: row.clientId, offsets: row.offsets });
-      else this.#restore(row.state, place, queues.get(row.state.clientId));
+      else {
+        // Two of one client: the older one was being deleted when the process ended. Row ids rise over all shards.
+        const { clientId } = row.state;
+        const other = states.get(clientId);
+        const isNewer = other === undefined || other.place.rowId < rowId;
+        if (other !== undefined) this.#drop(RowStore.session, isNewer ? other.place : place);
+        if (isNewer) states.set(clientId, { state: row.state, place });
+      }
     });
+    for (const [clientId, { state, place }] of states) this.#restore(state, place, queues.get(clientId));
     for (const { place, clientId, offsets } of released) {
       const durable = registry.get(clientId)?.durable;
       if (durable === undefined) this.#drop(RowStore.session, place);
@@ -92,6 +103,7 @@ export class SessionStore {
 
   /** Stops writing; call when the shards close. */
   close(): void {
+    this.#isClosed = true;
     this.rows.close();
   }
 
@@ -121,9 +133,15 @@ export class SessionStore {
     }
   }
 
-  /** Deletes the queue of a session that is over. A shard that is down does it at the next start, see `load`. */
+  /** Deletes the queue of a session that is over, when its shard is up; at the latest at the next start, see `load`. */
   dropQueue(definition: QueueDefinition): void {
     this.#context.shards.deleteQueue(definition).catch((error: unknown) => {
+      if (this.#isClosed) return;
+      const isDown = error instanceof OperationalError && error.code === 'ERR_SHARD_DOWN';
+      if (isDown) {
+        setTimeout(() => this.dropQueue(definition), dropPauseMs).unref();
+        return;
+      }
       this.logger.warn(
         { err: error, clientId: definition.sessionClientId },
         'the queue of a session was not deleted',
@@ -184,7 +202,7 @@ export class SessionStore {
     const expiryS = state.expiryIntervalS ?? Number.POSITIVE_INFINITY;
     const awayMs = state.awaySinceMs === 0 ? 0 : Math.max(0, Date.now() - state.awaySinceMs);
     const leftS = expiryS - Math.floor(awayMs / 1000);
-    if (leftS <= 0 || registry.get(state.clientId) !== undefined) {
+    if (leftS <= 0) {
       this.#drop(RowStore.session, place);
       return;
     }
