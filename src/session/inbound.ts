@@ -508,9 +508,16 @@ export class Inbound implements Publisher, AckSink {
   }
 
   /** The message goes nowhere and the client is told so, as far as its version and QoS allow. */
-  #refuse(qos: number, packetId: number, reason: number): boolean {
-    this.#gateway.counters.add(slot.publishesReceived + qos, 1);
+  #refuse(qos: number, packetId: number, why: number): boolean {
+    const { counters } = this.#gateway;
+    counters.add(slot.publishesReceived + qos, 1);
     if (qos === 0) return true;
+    let reason = why;
+    if (this.#version !== 5 && why >= FIRST_ERROR_REASON_CODE) {
+      // It would be refused again for ever: cut off, the client would never get rid of it [MQTT-3.1.1 3.3.5-2].
+      counters.add(slot.publishesRefused + why - FIRST_ERROR_REASON_CODE, 1);
+      reason = reasonCode.success;
+    }
     this.#open++;
     if (qos === 2 && reason < FIRST_ERROR_REASON_CODE) {
       this.#session.received.set(packetId, {

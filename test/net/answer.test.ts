@@ -64,6 +64,21 @@ describe('answers where the specification leaves the choice', () => {
     expect(target.shards.publishCount).toBe(0);
   });
 
+  test('what an MQTT 3 client may not publish is acknowledged and reaches nobody [MQTT-3.1.1 3.3.5-2]', async () => {
+    const target = await startGateway({ env: { SLUICE_TOPIC_LEVELS_MAX: '2' } });
+    const subscriber = await connect(target, 's');
+    await subscriber.subscribe('#', 2);
+    const client = await connect(target, 'a', { protocolVersion: 4 });
+    for (const qos of [1, 2] as const) {
+      client.send(publishPacket('a/b/c', 'no', { qos, messageId: qos }));
+      expect((await client.expect(qos === 1 ? 'puback' : 'pubrec')).messageId).toBe(qos);
+    }
+    client.send({ cmd: 'pubrel', messageId: 2 });
+    await client.expect('pubcomp');
+    client.send(publishPacket('a/b', 'yes', { qos: 1, messageId: 3 }));
+    expect((await subscriber.expect('publish')).payload.toString()).toBe('yes');
+  });
+
   test.each(['$SYS/x', '$share/g/t'])('publishing to %s is not authorized [broker]', async (topic) => {
     const target = await startGateway();
     const client = await connect(target, 'a');
