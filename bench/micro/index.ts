@@ -23,6 +23,7 @@ export const microBenches: Readonly<Record<string, () => Promise<MicroBench>>> =
   'queue/consumer-set': async () => (await import('./queue/consumer-set.js')).benchConsumerSet,
   'queue/key-expression/key-expression': async () =>
     (await import('./queue/key-expression/key-expression.js')).benchKeyExpression,
+  'queue/queue': async () => (await import('./queue/queue.js')).benchQueue,
   'router/retained-index': async () => (await import('./router/retained-index.js')).benchRetainedIndex,
   'router/router': async () => (await import('./router/router.js')).benchRouter,
   'router/topic-tree': async () => (await import('./router/topic-tree.js')).benchTopicTree,
