@@ -51,6 +51,12 @@ const dropped = {
   sessionEnded: slotOf('messagesDropped', 'session-ended'),
 } as const;
 
+/**
+ * Half of the packet ids that a session with a queue of its own has for everything else: as many as are sent on one
+ * connection may wait for being sent again on the next, and so many come besides.
+ */
+const windowBesideQueueMax = 16_383;
+
 /** See the file header. */
 export class Outbound {
   /** Publishers of its live messages wait here. */
@@ -127,6 +133,7 @@ export class Outbound {
     const writer = new PublishWriter(wire, limits, this.#counters);
     this.#writer = writer;
     this.#window = Math.min(limits.receiveMaximum, this.#inFlightMax);
+    if (this.#releases !== undefined) this.#window = Math.min(this.#window, windowBesideQueueMax);
     this.#sent = 0;
     this.#resend = [];
     this.#resendNext = 0;

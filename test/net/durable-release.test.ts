@@ -78,3 +78,29 @@ test('PUBCOMP on the next connection may be faster than the queue, which took th
 async function expectDetached({ shards }: TestGateway): Promise<void> {
   await expect.poll(() => shards.attachments.length).toBe(0);
 }
+
+test('a durable session has packet ids for its whole window, however large the client and the settings make it [MQTT-2.2.1-4]', async () => {
+  const target = await startGateway({
+    env: { SLUICE_MAX_INFLIGHT: '65535', SLUICE_RECEIVE_MAXIMUM: '65535' },
+  });
+  const receiveMaximum = 65_535;
+  const client = await connect(target, 'durable', { properties: { ...properties, receiveMaximum } });
+  await client.subscribe('t', 1);
+  const publisher = await connect(target, 'publisher');
+  const count = 17_000;
+  for (let messageId = 1; messageId <= count; messageId++) {
+    publisher.send(publishPacket('t', '', { messageId }));
+    if (messageId % 1000 === 0) await expect.poll(() => publisher.inbox.length).toBe(messageId);
+  }
+  await expectAnswered(client);
+  const ids = new Set(client.inbox.map((packet) => packet.messageId));
+  expect(ids.size).toBe(client.inbox.length);
+  expect(ids.size).toBe(16_383);
+});
+
+/** Everything that was on its way has come. */
+async function expectAnswered(client: RawClient): Promise<void> {
+  client.send({ cmd: 'pingreq' });
+  await expect.poll(() => client.inbox.at(-1)?.cmd).toBe('pingresp');
+  client.inbox.pop();
+}
