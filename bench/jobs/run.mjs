@@ -86,6 +86,7 @@ export function measure(target, options) {
     qos,
     count,
     seconds,
+    warmup: 0,
     rate: options.rate,
     topic: options.topic,
     protocol: options.protocol,

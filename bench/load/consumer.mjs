@@ -34,11 +34,11 @@ export class Consumer extends LoadClient {
    * `ledger[publisher]` is a SequenceSet, shared by the consumers of this process, or a SequenceRun of this consumer's
    * own; both have `add(sequence)`.
    */
-  constructor({ protocolVersion, ledger, histogram, workMs = 0, onFailure }) {
+  constructor({ protocolVersion, ledger, histogram, warmup, workMs = 0, onFailure }) {
     super(onFailure);
     this.#protocolVersion = protocolVersion;
     this.#ledger = ledger;
-    this.#recorder = new Recorder(histogram);
+    this.#recorder = new Recorder(histogram, warmup);
     this.#workMs = workMs;
     this.#lastSequence = new Float64Array(ledger.length).fill(-1);
   }

@@ -24,7 +24,7 @@ const DEFAULTS = {
   inFlight: 200,
   /** Messages in total; with `seconds` none. */
   count: 1_000_000,
-  /** Publish for so long; the first `warmup` seconds do not count in the steady rates. */
+  /** Publish for so long; the first `warmup` seconds do not count in steady rates and latencies. */
   seconds: 0,
   warmup: 0.5,
   /** Messages per second in total at fixed moments; 0 = as fast as acknowledged. */
@@ -102,6 +102,7 @@ export function plans(target, load, runName) {
     subscribeQos: load.subscribeQos,
     rate: 0,
     keys: load.keys,
+    warmupMs: load.seconds > load.warmup ? load.warmup * 1000 : 0,
     ledgerPublishers: load.ledgerPublishers,
     everyMessageEach: load.mode === 'broadcast',
     publishers: [],

@@ -26,6 +26,7 @@ const state = {
   deliveryLatency: undefined,
   shared: [],
   goAtMs: 0,
+  warmup: { endMs: 0 },
   cpuAtGo: undefined,
   stopPace: () => {},
   held: undefined,
@@ -82,6 +83,7 @@ function newConsumer(entry) {
     protocolVersion: plan.protocolVersion,
     ledger,
     histogram: state.deliveryLatency,
+    warmup: state.warmup,
     workMs: entry.workMs,
     onFailure: fail,
   });
@@ -100,6 +102,7 @@ function newPublisher({ index, topicName }) {
     window: plan.inFlight,
     keys: plan.keys,
     histogram: state.publishLatency,
+    warmup: state.warmup,
     onFailure: fail,
   });
 }
@@ -107,6 +110,7 @@ function newPublisher({ index, topicName }) {
 function go() {
   const { plan, publishers } = state;
   state.goAtMs = nowMs();
+  state.warmup.endMs = state.goAtMs + plan.warmupMs;
   state.cpuAtGo = process.cpuUsage();
   for (const [position, publisher] of publishers.entries()) {
     const count = plan.publishers[position].count;

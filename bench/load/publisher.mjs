@@ -40,12 +40,13 @@ export class Publisher extends LoadClient {
     window,
     keys = 0,
     histogram,
+    warmup,
     onFailure,
   }) {
     super(onFailure);
     this.#window = window;
     this.#slotCount = keys > 0 ? keys * Math.ceil(window / keys) : window;
-    this.#recorder = new Recorder(histogram);
+    this.#recorder = new Recorder(histogram, warmup);
     this.#slots = publishSlots(topicName, payloadBytes, qos, protocolVersion, this.#slotCount, keys);
     const { buffer, packetBytes, stampOffset } = this.#slots;
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);

@@ -2,7 +2,8 @@
  * Latencies of a client, in microseconds, into a shared histogram. Runs in the load processes.
  *
  * Always true: everything of one chunk arrived at one moment, which is read from the clock once; messages in a row that
- * were sent at one moment are one entry with a count. That keeps the cost per message to a comparison.
+ * were sent at one moment are one entry with a count. That keeps the cost per message to a comparison. What was sent
+ * during the warm-up is not recorded.
  */
 import { nowMs } from './clock.mjs';
 
@@ -15,8 +16,12 @@ export class Recorder {
   #runAtMs = 0;
   #runCount = 0;
 
-  constructor(histogram) {
+  #warmup;
+
+  /** Messages that were sent before `warmup.endMs` do not count. */
+  constructor(histogram, warmup) {
     this.#histogram = histogram;
+    this.#warmup = warmup;
   }
 
   /** Something that was sent at `sentAtMs` has arrived with the present chunk. */
@@ -43,8 +48,10 @@ export class Recorder {
 
   #flush() {
     if (this.#runCount === 0) return;
-    const latencyUs = Math.max(1, Math.round((this.chunkAtMs - this.#runAtMs) * 1000));
-    this.#histogram.recordValueWithCount(latencyUs, this.#runCount);
+    if (this.#runAtMs >= this.#warmup.endMs) {
+      const latencyUs = Math.max(1, Math.round((this.chunkAtMs - this.#runAtMs) * 1000));
+      this.#histogram.recordValueWithCount(latencyUs, this.#runCount);
+    }
     this.#runCount = 0;
   }
 }

@@ -22,10 +22,11 @@ process.on('message', ({ host, port, count }) => {
       opened += 1;
       const client = new LoadClient(onFailure);
       const clientId = `idle-${process.pid}-${opened}`;
-      connected += await client.connect({ host, port, clientId, protocolVersion: 4 }).then(
-        () => 1,
-        () => 0,
+      const accepted = await client.connect({ host, port, clientId, protocolVersion: 4 }).then(
+        () => true,
+        () => false,
       );
+      if (accepted) connected += 1;
       if (connected % 500 === 0) process.send({ connected });
     }
   };

@@ -19,7 +19,7 @@ export class Progress {
 
   constructor(stream = process.stderr) {
     this.#stream = stream;
-    this.#live = stream.isTTY === true;
+    this.#live = stream.isTTY;
   }
 
   /** `total` runs will follow. */

@@ -2,8 +2,8 @@
  * Queues: publishers, one or several durable queues, consumers that acknowledge. What strategy, number of consumers,
  * durability and number of shards do to the rate.
  *
- * Always true: every message is stored before it is acknowledged; the rate counts from the first publish to the last
- * delivery; loss and repetition are faults.
+ * Always true: every message is stored before it is acknowledged; the rate is of messages that were acknowledged and
+ * delivered; loss and repetition are faults.
  */
 import { loadCase, scaled, timesOf } from './scenario.mjs';
 
@@ -67,6 +67,7 @@ function jobs(id, title, strategy, consumers, more, context) {
     title,
     peers: 'sluice',
     durability: 'fsync',
+    ...(consumers <= 20 && { chart: 'split' }),
     load: { ...load, ...timesOf(context), ...more },
   });
 }

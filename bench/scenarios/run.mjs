@@ -65,6 +65,7 @@ function caseEntry({ test, rows }) {
     unit: test.unit,
     better: test.better,
     chart: test.chart ?? 'bars',
+    ...(test.chart === 'split' && { split: test.load.workMs }),
     rows: rows.map((row) => rowEntry(test, row)),
   };
 }

@@ -41,11 +41,11 @@ export function loadCase({ load, ...rest }) {
 }
 
 /**
- * Plain topics: the steady rate of deliveries, with QoS 1 and 2 not above what was acknowledged for them. Queues: every
- * message over the time until the last one was acknowledged and delivered.
+ * The steady rate of deliveries, with QoS 1 and 2 and with queues not above what was acknowledged for them. Without a
+ * steady time: every message over the time until the last one was acknowledged and delivered.
  */
 function rateOf({ steady, endToEndPerSecond }, { mode, qos, consumers }) {
-  if (steady === undefined || mode === 'queue') return endToEndPerSecond;
+  if (steady === undefined) return endToEndPerSecond;
   const each = mode === 'broadcast' ? consumers : 1;
   return qos === 0
     ? steady.deliveredPerSecond
