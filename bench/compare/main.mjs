@@ -49,7 +49,7 @@ async function main(options) {
     process.stdout.write(
       `base ${options.revision} (${commit.slice(0, 12)}), change: working tree; ${options.pairs} pairs of \`${command.join(' ')}\`\n\n`,
     );
-    process.stdout.write(renderComparison(rows, verdict));
+    process.stdout.write(renderComparison(rows, verdict, options.all));
     if (options.json !== '') {
       writeFileSync(options.json, `${JSON.stringify({ commit, command, options, verdict, rows })}\n`);
     }

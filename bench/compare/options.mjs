@@ -30,6 +30,7 @@ slower beyond noise. The suite is one of \`npm run bench\` (default: jobs), scen
 \`micro\` with names of micro benches. A run that loses a message ends the comparison.
 
 ${lines.join('\n')}
+  --all         show every figure, not only those that decide or changed
   --own-bench   the base is loaded by its own bench code instead of that of the working tree
 
 Exit code: 0 same or faster, 1 slower or a run failed, 2 wrong command line, 3 too few pairs for a verdict.
@@ -57,6 +58,7 @@ export function parseOptions(argv) {
       options: {
         ...Object.fromEntries(strings),
         'own-bench': { type: 'boolean', default: false },
+        all: { type: 'boolean', default: false },
         help: { type: 'boolean', default: false },
       },
     }));
@@ -74,6 +76,7 @@ export function parseOptions(argv) {
     metric: values.metric,
     json: values.json,
     ownBench: values['own-bench'],
+    all: values.all,
     suite: rest[0] ?? 'jobs',
     suiteArguments: rest.slice(1),
   };

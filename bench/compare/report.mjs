@@ -18,9 +18,16 @@ const HEAD = [
   'verdict',
 ];
 
-/** `rows`: { path, isHeadline, base, change, ratio, low, high, verdict }. Ends in a newline. */
-export function renderComparison(rows, verdict) {
-  const lines = rows.map((row) => [
+/** From so many deciding figures on, chance is worth a word. */
+const MANY = 4;
+
+/**
+ * `rows`: { path, isHeadline, base, change, ratio, low, high, verdict }. Figures that neither decide nor changed are only
+ * counted unless `all`. Ends in a newline.
+ */
+export function renderComparison(rows, verdict, all = false) {
+  const shown = rows.filter((row) => all || row.isHeadline || ['faster', 'slower'].includes(row.verdict));
+  const lines = shown.map((row) => [
     `${row.isHeadline ? '* ' : '  '}${row.path}`,
     ...side(row.base),
     ...side(row.change),
@@ -35,7 +42,15 @@ export function renderComparison(rows, verdict) {
       .map((cell, column) => (column === 0 ? cell.padEnd(widths[0]) : cell.padStart(widths[column])))
       .join('  '),
   );
-  return `${text.join('\n')}\n\nThe change is ${sentence(verdict)}\n`;
+  const hidden = rows.length - shown.length;
+  const deciding = rows.filter((row) => row.isHeadline).length;
+  const notes = [
+    hidden === 0 ? '' : `${hidden} more figures did not change beyond noise (--all shows them).\n`,
+    deciding < MANY
+      ? ''
+      : `${deciding} figures decide, and chance alone calls about one in 20 of them changed.\n`,
+  ];
+  return `${text.join('\n')}\n\n${notes.join('')}The change is ${sentence(verdict)}\n`;
 }
 
 function side({ median, min, max, mad }) {

@@ -257,3 +257,25 @@ test('the table shows each figure with spread, ratio, interval and verdict [benc
   );
   expect(text).toContain('The change is FASTER');
 });
+
+test('figures that neither decide nor changed are counted, and many that decide are worth a word [bench]', () => {
+  const row = (
+    path: string,
+    factor: number,
+    isHeadline: boolean,
+  ): Parameters<typeof renderComparison>[0][number] => {
+    const base = [100, 100, 100, 100, 100];
+    const change = base.map((value) => value * factor);
+    return { path, isHeadline, ...compareFigure(base, change, 'lower', 0.01) };
+  };
+  const rows = [row('first', 1, true), row('second', 1, false), row('third', 2, false)];
+  const text = renderComparison(rows, 'same');
+  expect(text).toContain('* first');
+  expect(text).toContain('  third');
+  expect(text).not.toContain('second');
+  expect(text).toContain('1 more figures did not change');
+  expect(text).not.toContain('chance');
+  expect(renderComparison(rows, 'same', true)).toContain('  second');
+  const many = Array.from({ length: 5 }, (_, i) => row(`figure-${i}`, 1, true));
+  expect(renderComparison(many, 'same')).toContain('5 figures decide');
+});
