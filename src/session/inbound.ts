@@ -126,11 +126,14 @@ export class Inbound implements Publisher, AckSink {
   ): boolean {
     const qos = (flags >> 1) & 3;
     if (qos === 2) {
-      if (this.#session.received.get(packetId)?.state === 'doubtful') {
+      const state = this.#session.received.get(packetId)?.state;
+      if (state === 'doubtful') {
         this.#waits = 'doubt';
         this.#settleDoubts();
         return false;
       }
+      // A client that does not wait for PUBCOMP.
+      if (state === 'releasing') this.#session.received.delete(packetId);
       if (this.#repeatedQos2(packetId)) return true;
     }
     if (qos !== 0) {
@@ -383,16 +386,25 @@ export class Inbound implements Publisher, AckSink {
       return;
     }
     if (entry.state === 'settling') throw violation('PUBREL before PUBREC', 'MQTT-4.3.3-7');
-    this.#session.received.delete(packetId);
     if (entry.countedBy === this) this.#open--;
+    entry.countedBy = undefined;
+    entry.repeatedBy = this;
+    if (entry.state === 'releasing') return;
     if (entry.rows.length === 0) {
-      this.#write(packetType.pubcomp, packetId, reasonCode.success);
+      this.#complete(packetId, entry);
       return;
     }
-    // PUBCOMP frees the id for another message: first the log must have forgotten this one.
-    this.#gateway.sessions.forgetReceived(entry.rows, () => {
-      if (this.#state === 'open') this.#write(packetType.pubcomp, packetId, reasonCode.success);
-    });
+    // PUBCOMP frees the id for another message: first the log must have forgotten this one, on whatever connection.
+    entry.state = 'releasing';
+    this.#gateway.sessions.forgetReceived(entry.rows, () => this.#complete(packetId, entry));
+  }
+
+  #complete(packetId: number, entry: ReceivedQos2): void {
+    const { received } = this.#session;
+    if (received.get(packetId) === entry) received.delete(packetId);
+    const asking = entry.repeatedBy;
+    if (asking !== undefined && asking.#state === 'open')
+      asking.#write(packetType.pubcomp, packetId, reasonCode.success);
   }
 
   onSettled(firstToken: number, count: number, status: PublishStatus): void {

@@ -29,12 +29,12 @@ import type { Wire } from './wire.js';
 export interface ReceivedQos2 {
   /**
    * `partial`: a restart came between the shards that were to store it; the client sends it again. `doubtful`: a shard
-   * failed and may have it or not, see `settleDoubts`.
+   * failed and may have it or not, see `settleDoubts`. `releasing`: PUBREL has come, its rows are being deleted.
    */
-  state: 'settling' | 'received' | 'partial' | 'doubtful';
+  state: 'settling' | 'received' | 'partial' | 'doubtful' | 'releasing';
   /** Connection whose Receive Maximum it counts against. */
   countedBy: Inbound | undefined;
-  /** A later connection that repeated it while it was settling and waits for the PUBREC. */
+  /** Connection that waits for the PUBREC of one that settles, because it repeated it, or for PUBCOMP. */
   repeatedBy: Inbound | undefined;
   /** Rows that make it known after a restart; empty for a session that ends with its connection. */
   rows: RowPlace[];

@@ -45,3 +45,22 @@ for (const isStored of [true, false]) {
     expect(payloads()).toEqual(['once', 'other']);
   });
 }
+
+test('PUBREL on the next connection waits, too, until the log has forgotten the packet id [MQTT-4.3.3-11]', async () => {
+  const target = await startGateway();
+  target.addQueue('t');
+  const first = await publisher(target);
+  first.send(publishPacket('t', 'once', { qos: 2 }));
+  await first.expect('pubrec');
+  target.shards.mode = 'by-hand';
+  first.send({ cmd: 'pubrel', messageId: 1 });
+  await expectNothing(first);
+  first.destroy();
+  await first.expectClosed();
+  const second = await publisher(target);
+  second.send({ cmd: 'pubrel', messageId: 1 });
+  await expectNothing(second);
+  target.shards.mode = 'at-once';
+  target.shards.settle();
+  expect((await second.expect('pubcomp')).messageId).toBe(1);
+});
