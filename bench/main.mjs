@@ -14,6 +14,7 @@ import { SCENARIO_OPTIONS } from './scenarios/options.mjs';
 const SUITES = {
   jobs: ['the durable path: publishers, one queue, competing consumers', './jobs/run.mjs'],
   retained: ['many subscriptions, many retained messages, another client meanwhile', './retained/run.mjs'],
+  http: ['REST and metrics under load while messages flow', './http/run.mjs'],
   fairness: ['one greedy client, and the round trip of another', './fairness/run.mjs'],
   backlog: ['a long backlog: fill, drain by late consumers, memory and disk', './backlog/run.mjs'],
 };

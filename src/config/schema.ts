@@ -152,7 +152,7 @@ const mqtt = {
   }),
   maximumPacketSize: bytes('SLUICE_MAX_PACKET_SIZE', {
     fallback: MB,
-    min: KB,
+    min: 20,
     max: 64 * MB,
     help: 'Largest packet accepted, announced as Maximum Packet Size.',
   }),

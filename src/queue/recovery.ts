@@ -20,6 +20,9 @@ const SUMMARIES_PER_READ = 4096;
  */
 const OFFSETS_PER_MS = 1000;
 
+/** Packet ids follow from the offset modulo this. */
+const PACKET_ID_PERIOD = 32_768;
+
 /** Fills a queue that was just made. Reports damage through `onCorruptBlock`. `nowMs`: Unix time. */
 export function recoverQueue(queue: Queue, host: QueueHost, nowMs: number): void {
   let first = -1;
@@ -45,8 +48,13 @@ export function recoverQueue(queue: Queue, host: QueueHost, nowMs: number): void
     }
     if (page.length < SUMMARIES_PER_READ) break;
   }
-  if (queue.belongsToSession) next = Math.max(next, Math.floor(nowMs) * OFFSETS_PER_MS);
+  if (queue.belongsToSession) next = raised(next, Math.floor(nowMs) * OFFSETS_PER_MS);
   queue.recover(first < 0 ? next : first, next, liveCount, liveBytes, expiryDueMs);
+}
+
+/** The first offset from `floor` on that has the packet id of `next`: ids go on as if there had been no restart. */
+function raised(next: number, floor: number): number {
+  return next + Math.max(0, Math.ceil((floor - next) / PACKET_ID_PERIOD)) * PACKET_ID_PERIOD;
 }
 
 /** How many offsets a block takes; 1 when the block is damaged too. */

@@ -138,7 +138,7 @@ describe('faults', () => {
     ['SLUICE_RING_BYTES', '5MB', '"5MB" is not a power of two'],
     ['SLUICE_HOST', 'a b', '"a b" is not a host name or an IP address'],
     ['SLUICE_MQ_REQUIRE_MQTT5', 'yes', '"yes" is not one of true, false'],
-    ['SLUICE_MAX_PACKET_SIZE', '1TB', '"1TB" is out of range: 1KB to 64MB'],
+    ['SLUICE_MAX_PACKET_SIZE', '1TB', '"1TB" is out of range: 20B to 64MB'],
   ])('%s=%s is refused [broker]', (name, value, message) => {
     expect(faultsOf({ [name]: value })).toContain(`${name} ${message}`);
   });
