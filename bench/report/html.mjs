@@ -14,10 +14,10 @@ const STYLE = `
 --c0:#5b9bff;--c1:#f0a04b;--c2:#4fc785;--c3:#c08af0;--c4:#f07088;--c5:#3cc8d6;--c6:#c4a56a;--c7:#9aa5b5}}
 *{box-sizing:border-box}body{margin:0;background:var(--back);color:var(--text);font:15px/1.5 system-ui,sans-serif}
 main{max-width:920px;margin:0 auto;padding:24px 20px 60px}h1{font-size:28px;margin:0 0 12px}
-h2{font-size:21px;margin:44px 0 2px}h3{font-size:15px;margin:18px 0 6px;font-weight:600}h3::first-letter{text-transform:uppercase}p{margin:0 0 8px;color:var(--soft)}
+h2{font-size:21px;margin:44px 0 2px}h3{font-size:15px;margin:18px 0 6px;font-weight:600}p{margin:0 0 8px;color:var(--soft)}
 nav{display:flex;flex-wrap:wrap;gap:6px 14px;margin:14px 0}a{color:var(--c0)}
-.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13.5px}td,th{text-align:left;padding:4px 10px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
-td.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
+.wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13.5px}td,th{text-align:left;padding:4px 14px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
+td.number,th.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
 .facts td:first-child{color:var(--soft);white-space:nowrap}.fault{color:var(--c4)}.good{color:var(--c2)}
 figure{margin:0 0 8px;padding:12px 14px;background:var(--card);border-radius:8px}
 svg{width:100%;height:auto;display:block;font:13px system-ui,sans-serif}svg text{fill:var(--text)}svg text.value{font-variant-numeric:tabular-nums}
@@ -69,7 +69,7 @@ function barsOf(cases, colours) {
   const units = [...new Set(cases.map(({ unit }) => unit))];
   return units.map((unit) => {
     const groups = cases.filter((test) => test.unit === unit);
-    const title = `${unit}${groups[0].better === 'lower' ? ' (less is better)' : ''}`;
+    const title = `In ${unit}${groups[0].better === 'lower' ? ' (less is better)' : ''}`;
     const chart = barChart(
       title,
       groups.map((test) => ({ title: test.title, bars: sortedRows(test).map((row) => barOf(row, colours)) })),
@@ -128,5 +128,5 @@ function tableOf(cases) {
       return `<tr>${cells.join('')}${numbers.join('')}<td>${escapeText(row.durability)}</td><td>${notes}</td></tr>`;
     }),
   );
-  return `<table><tr><th>Load</th><th>Broker</th><th>Measured</th><th>Sluice against it</th><th>Durability</th><th>Notes</th></tr>${rows.join('')}</table>`;
+  return `<table><tr><th>Load</th><th>Broker</th><th class="number">Measured</th><th class="number">Sluice against it</th><th>Durability</th><th>Notes</th></tr>${rows.join('')}</table>`;
 }

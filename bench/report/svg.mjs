@@ -75,10 +75,10 @@ function barParts({ name, value, low, high, colour, text }, y, lengthOf) {
 
 const CURVE_HEIGHT = 300;
 const LEFT = 70;
-const RIGHT = 150;
+const RIGHT = 190;
 const TOP = 10;
 const BOTTOM = 36;
-const PERCENTILE_MARKS = [10, 50, 90, 99, 99.9, 99.99];
+const PERCENTILE_MARKS = [50, 90, 99, 99.9, 99.99];
 
 /** Percentile to the right, each nine as wide as the one before; milliseconds upwards, by powers of ten. */
 export function curveChart(title, curves) {
