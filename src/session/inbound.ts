@@ -416,10 +416,12 @@ export class Inbound implements Publisher, AckSink {
   onAcknowledge(kind: number, packetId: number, reason: number): void {
     const failed = reason >= FIRST_ERROR_REASON_CODE;
     if (failed) this.#gateway.counters.add(slot.publishesRefused + reason - FIRST_ERROR_REASON_CODE, 1);
-    if (kind === AckKind.pubrec) this.#settleQos2(packetId, reason);
+    let isDoubtful = false;
+    if (kind === AckKind.pubrec) isDoubtful = this.#settleQos2(packetId, reason);
     else this.#open--;
     if (this.#state !== 'open') return;
-    if (failed && this.#version !== 5) {
+    // A reason code would free a packet id that the log may still know, or be lost with the connection.
+    if (isDoubtful || (failed && this.#version !== 5)) {
       this.#owner.closeUnacknowledged();
       return;
     }
@@ -484,21 +486,23 @@ export class Inbound implements Publisher, AckSink {
     );
   }
 
-  #settleQos2(packetId: number, reason: number): void {
+  /** True when the shards are to be asked what they have of it. */
+  #settleQos2(packetId: number, reason: number): boolean {
     const failed = reason >= FIRST_ERROR_REASON_CODE;
     const { received } = this.#session;
     const entry = received.get(packetId);
     // Refused before it was booked (see #refuse), or the session has ended.
     if (entry === undefined) {
       this.#open--;
-      return;
+      return false;
     }
     const { repeatedBy } = entry;
+    let isDoubtful = false;
     entry.repeatedBy = undefined;
     if (failed) {
       if (entry.countedBy === this) this.#open--;
-      const teller = repeatedBy ?? this;
-      if (reason === reasonCode.unspecifiedError && entry.rows.length > 0 && !teller.#tellsFailure) {
+      isDoubtful = reason === reasonCode.unspecifiedError && entry.rows.length > 0;
+      if (isDoubtful) {
         // The shard may have stored it before it failed, and the client sends it again under this id.
         entry.state = 'doubtful';
         entry.countedBy = undefined;
@@ -512,11 +516,7 @@ export class Inbound implements Publisher, AckSink {
     if (repeatedBy !== undefined && repeatedBy !== this) {
       repeatedBy.answerRepeated(packetId, failed ? reasonCode.unspecifiedError : reasonCode.success);
     }
-  }
-
-  /** True when a failed publish ends with its acknowledgement: then the client does not send it again as the same one. */
-  get #tellsFailure(): boolean {
-    return this.#state === 'open' && this.#version === 5;
+    return isDoubtful;
   }
 
   /** The message goes nowhere and the client is told so, as far as its version and QoS allow. */

@@ -7,14 +7,21 @@ import type { RawClient } from '../harness/raw-client.js';
 import { PublishStatus, RowStore } from '../../src/shard/link.js';
 import { connect, expectNothing, publishPacket, startGateway, type TestGateway } from './test-gateway.js';
 
-const publisher = (target: TestGateway): Promise<RawClient> =>
-  connect(target, 'publisher', { clean: false, protocolVersion: 4 });
+const publisher = (target: TestGateway, protocolVersion: 4 | 5 = 4): Promise<RawClient> =>
+  connect(target, 'publisher', {
+    clean: false,
+    protocolVersion,
+    ...(protocolVersion === 5 && { properties: { sessionExpiryInterval: 3600 } }),
+  });
 
 /** A shard with a queue that has failed behind a QoS 2 publish, which it had stored or not. */
-async function failed(isStored: boolean): Promise<{ target: TestGateway; payloads: () => string[] }> {
+async function failed(
+  isStored: boolean,
+  version: 4 | 5,
+): Promise<{ target: TestGateway; payloads: () => string[] }> {
   const target = await startGateway();
   const { id } = target.addQueue('t');
-  const client = await publisher(target);
+  const client = await publisher(target, version);
   await expectNothing(client);
   target.shards.mode = 'by-hand';
   target.shards.status = isStored ? PublishStatus.stored : PublishStatus.shardDown;
@@ -28,11 +35,16 @@ async function failed(isStored: boolean): Promise<{ target: TestGateway; payload
   return { target, payloads };
 }
 
-for (const isStored of [true, false]) {
-  test(`a QoS 2 publish that a shard had ${isStored ? '' : 'not '}stored when it failed is there once when its client repeats it [MQTT-3.1.1 4.3.3-2]`, async () => {
-    const { target, payloads } = await failed(isStored);
+for (const [version, isStored] of [
+  [4, true],
+  [4, false],
+  [5, true],
+  [5, false],
+] as const) {
+  test(`version ${version}: a QoS 2 publish that a shard had ${isStored ? '' : 'not '}stored when it failed is there once when its client repeats it [MQTT-4.3.3-10]`, async () => {
+    const { target, payloads } = await failed(isStored, version);
     expect(payloads()).toEqual(isStored ? ['once'] : []);
-    const client = await publisher(target);
+    const client = await publisher(target, version);
     client.send(publishPacket('t', 'once', { qos: 2, dup: true }));
     expect((await client.expect('pubrec')).messageId).toBe(1);
     expect(payloads()).toEqual(['once']);
