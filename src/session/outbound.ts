@@ -88,7 +88,12 @@ export class Outbound {
     this.#counters = counters;
     this.#clock = clock;
     this.#pending = new BoundedQueue(config.sessionQueueMax, config.sessionQueueBytesMax, budget);
-    this.#held = new BoundedQueue(config.inFlightMax, config.outboxBytesMax);
+    // A delivery that is sent back comes out of its order, so there is as much room as for live messages.
+    this.#held = new BoundedQueue(
+      config.inFlightMax,
+      Math.max(config.outboxBytesMax, config.sessionQueueBytesMax),
+      budget,
+    );
   }
 
   /** Most unanswered messages on the present connection. */
