@@ -36,6 +36,9 @@ const DEFAULTS = {
   lasting: false,
   /** Different `key` user properties (MQTT 5); 0 = none. */
   keys: 0,
+  /** Protocol: mqtt, or redis, nats or amqp with mode queue; `more` is for their clients. */
+  wire: 'mqtt',
+  more: {},
   topic: 'bench',
   /** Publishers all publish to `topic` itself, and the queue is on it. */
   oneTopic: false,
@@ -102,6 +105,8 @@ export function plans(target, load, runName) {
     subscribeQos: load.subscribeQos,
     rate: 0,
     keys: load.keys,
+    wire: load.wire,
+    more: load.more,
     warmupMs: load.seconds > load.warmup ? load.warmup * 1000 : 0,
     ledgerPublishers: load.ledgerPublishers,
     everyMessageEach: load.mode === 'broadcast',

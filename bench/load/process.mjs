@@ -22,6 +22,7 @@ const state = {
   publishers: [],
   consumers: [],
   plan: undefined,
+  kinds: undefined,
   publishLatency: undefined,
   deliveryLatency: undefined,
   shared: [],
@@ -31,6 +32,18 @@ const state = {
   stopPace: () => {},
   held: undefined,
 };
+
+/** Clients of other protocols, which stand in for those of MQTT. */
+const OTHER_WIRES = {
+  redis: '../peers/clients/redis.mjs',
+  nats: '../peers/clients/nats.mjs',
+  amqp: '../peers/clients/amqp.mjs',
+};
+
+async function kindsOf({ wire, qos }) {
+  if (wire !== 'mqtt') return import(OTHER_WIRES[wire]);
+  return { Consumer, Publisher: qos === 0 ? FloodPublisher : Publisher };
+}
 
 function newHistogram() {
   return hdr.build({
@@ -56,6 +69,7 @@ function addressOf(clientId, lasting) {
 
 async function prepare(plan) {
   state.plan = plan;
+  state.kinds = await kindsOf(plan);
   state.publishLatency = newHistogram();
   state.deliveryLatency = newHistogram();
   state.shared = plan.everyMessageEach
@@ -79,11 +93,12 @@ function newConsumer(entry) {
   const ledger = plan.everyMessageEach
     ? Array.from({ length: plan.ledgerPublishers }, () => new SequenceRun())
     : state.shared;
-  const client = new Consumer({
+  const client = new state.kinds.Consumer({
     protocolVersion: plan.protocolVersion,
     ledger,
     histogram: state.deliveryLatency,
     warmup: state.warmup,
+    more: plan.more,
     workMs: entry.workMs,
     onFailure: fail,
   });
@@ -92,8 +107,7 @@ function newConsumer(entry) {
 
 function newPublisher({ index, topicName }) {
   const { plan } = state;
-  const Kind = plan.qos === 0 ? FloodPublisher : Publisher;
-  return new Kind({
+  return new state.kinds.Publisher({
     index,
     topicName,
     payloadBytes: plan.payloadBytes,

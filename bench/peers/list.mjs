@@ -18,14 +18,14 @@ const SLUICE_DEFAULTS = { durability: '', store: '', shards: 0, nodeFlags: '' };
  * The peers of a run. `options` has `peer` (list of `name=command`), `only` (names, empty for all), `debian` and
  * `install` (flags), and `durability`, `store`, `shards`, `nodeFlags` for Sluice.
  */
-export async function findPeers(options) {
+export function findPeers(options) {
   const absent = [];
   const peers = [sluice(options)];
   if (findMosquitto() === undefined) absent.push({ name: 'mosquitto', reason: 'not installed' });
   else peers.push({ name: 'mosquitto', kind: 'mqtt', durability: 'nothing stored', open: spawnMosquitto });
   for (const text of options.peer) peers.push(given(text));
   if (options.debian) {
-    const found = await debianPeers(options.install);
+    const found = debianPeers(options.install);
     peers.push(...found.peers);
     absent.push(...found.absent);
   }

@@ -33,7 +33,7 @@ export async function runScenarioCommand(argv, suites) {
     seconds: options.seconds,
     cores: os.availableParallelism(),
   };
-  const { peers, absent } = await findPeers(options);
+  const { peers, absent } = findPeers(options);
   const report = { suite: all ? 'round' : options.names.join(' '), ...runFacts(options), absent };
   report.scenarios = await runScenarios(chosen, {
     peers,
