@@ -57,9 +57,11 @@ function fail(error) {
   process.send({ type: 'failure', message: error.message });
 }
 
+/** Clients of other protocols declare their queue as they connect, which is best done one after the other. */
 async function inGroups(list, work) {
-  for (let first = 0; first < list.length; first += CONNECTS_AT_ONCE)
-    await Promise.all(list.slice(first, first + CONNECTS_AT_ONCE).map(work));
+  const atOnce = state.plan.wire === 'mqtt' ? CONNECTS_AT_ONCE : 1;
+  for (let first = 0; first < list.length; first += atOnce)
+    await Promise.all(list.slice(first, first + atOnce).map(work));
 }
 
 function addressOf(clientId, lasting) {
@@ -117,6 +119,7 @@ function newPublisher({ index, topicName }) {
     keys: plan.keys,
     histogram: state.publishLatency,
     warmup: state.warmup,
+    more: plan.more,
     onFailure: fail,
   });
 }

@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { measure } from '../load/run.mjs';
+import { queuePeer } from './queue-peer.mjs';
 import { rabbitPeers } from './rabbitmq.mjs';
 import { freePort, openWhenReady } from './start.mjs';
 
@@ -35,19 +35,6 @@ export function debianPeers(install) {
 function installPackage(name) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   spawnSync('apt-get', ['install', '-y', '--no-install-recommends', name], { env, stdio: ['ignore', 2, 2] });
-}
-
-/** A peer of the cases whose durability is in `promises`: promise → what the peer calls it. */
-export function queuePeer({ name, wire, promises, open, more = {} }) {
-  return {
-    name,
-    kind: 'queue',
-    durability: undefined,
-    takes: ({ broker }) => promises[broker.durability] !== undefined,
-    open: (broker) => open(broker.durability, promises[broker.durability]),
-    measure: (target, load, onProgress) =>
-      measure(target, { ...load, mode: 'queue', queue: false, wire, more }, onProgress),
-  };
 }
 
 function redisPeers(program) {

@@ -23,7 +23,15 @@ export async function freePort() {
 }
 
 /** Waits until `child` listens on `port`; resolves to its Target. `more` goes into the Target as it is. */
-export async function openWhenReady({ name, port, child, directory, timeoutMs = 10_000, ...more }) {
+export async function openWhenReady({
+  name,
+  port,
+  child,
+  directory,
+  timeoutMs = 10_000,
+  companions = [],
+  ...more
+}) {
   const failure = Promise.race([
     once(child, 'error').then(([error]) => error.message),
     once(child, 'exit').then(([code, signal]) => `it ended (${signal ?? code})`),
@@ -32,15 +40,29 @@ export async function openWhenReady({ name, port, child, directory, timeoutMs = 
   while (performance.now() < untilMs) {
     const found = await Promise.race([listens(port), failure]);
     if (found === true)
-      return new Target({ name, host: '127.0.0.1', port, pid: child.pid, child, directory, ...more });
-    if (found !== false) return giveUp(name, found, child, directory);
+      return new Target({
+        name,
+        host: '127.0.0.1',
+        port,
+        pid: child.pid,
+        child,
+        directory,
+        companions,
+        ...more,
+      });
+    if (found !== false) return giveUp(name, found, [child, ...companions], directory);
     await delay(PROBE_INTERVAL_MS);
   }
-  return giveUp(name, `it did not open port ${port} within ${timeoutMs} ms`, child, directory);
+  return giveUp(
+    name,
+    `it did not open port ${port} within ${timeoutMs} ms`,
+    [child, ...companions],
+    directory,
+  );
 }
 
-async function giveUp(name, reason, child, directory) {
-  child.kill('SIGKILL');
+async function giveUp(name, reason, children, directory) {
+  for (const child of children) child.kill('SIGKILL');
   if (directory !== undefined) await rm(directory, { recursive: true, force: true });
   throw new OptionError(`${name} cannot be started: ${reason}`);
 }

@@ -17,10 +17,24 @@ const TICKS_PER_SECOND = 100;
 export class Target {
   #child;
   #directory;
+  /** Processes that the broker needs beside it; they end after it. */
+  #companions;
 
-  constructor({ name, host, port, apiUrl = '', apiKey = '', pid = 0, facts = {}, child, directory }) {
+  constructor({
+    name,
+    host,
+    port,
+    apiUrl = '',
+    apiKey = '',
+    pid = 0,
+    facts = {},
+    child,
+    directory,
+    companions = [],
+  }) {
     Object.assign(this, { name, host, port, apiUrl, apiKey, pid, facts });
     this.#child = child;
+    this.#companions = companions;
     this.#directory = directory;
   }
 
@@ -76,6 +90,7 @@ export class Target {
       await exited;
       clearTimeout(hardStop);
     }
+    for (const companion of this.#companions) companion.kill('SIGTERM');
     if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
   }
 }
