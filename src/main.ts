@@ -51,14 +51,16 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
         'no API keys are configured (SLUICE_API_KEYS_FILE): the REST API answers requests from this machine only',
       );
     }
+    const { mqtt, ...others } = listenerTexts(broker.listeners);
     logger.info(
       {
-        ...listenerTexts(broker.listeners),
+        ...(mqtt !== undefined && { mqtt }),
         http: addressText(http.address),
         data: broker.dataDir,
         shards: config.shards,
         durability: config.durability,
         store: config.store,
+        ...others,
       },
       'Sluice is ready',
     );
