@@ -64,8 +64,10 @@ class LoadProcess {
   }
 
   #fail(text) {
-    this.failures.push(text);
-    this.#rejectFailure(new Error(text));
+    // What a server says may hold bytes that no terminal should see.
+    const clean = text.replaceAll(/[^\x20-\x7e]+/g, ' ').trim();
+    this.failures.push(clean);
+    this.#rejectFailure(new Error(clean));
   }
 }
 

@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { queuePeer } from './queue-peer.mjs';
+import { isPlainOld, queuePeer } from './queue-peer.mjs';
 import { rabbitPeers } from './rabbitmq.mjs';
 import { freePort, openWhenReady } from './start.mjs';
 
@@ -35,6 +35,10 @@ export function debianPeers(install) {
 function installPackage(name) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
   spawnSync('apt-get', ['install', '-y', '--no-install-recommends', name], { env, stdio: ['ignore', 2, 2] });
+}
+
+function wordsOfMqtt({ load }) {
+  return load?.qos > 0 ? 'QoS 1 stored in files, no fsync' : 'nothing stored';
 }
 
 function redisPeers(program) {
@@ -70,5 +74,21 @@ function natsPeers(program) {
     const child = spawn(program, ['-c', config], { stdio: 'ignore' });
     return openWhenReady({ name: 'nats', port, child, directory, facts: { durability: words } });
   };
-  return [queuePeer({ name: 'nats-jetstream', wire: 'nats', promises, open })];
+  return [queuePeer({ name: 'nats-jetstream', wire: 'nats', promises, open }), natsMqttPeer(program)];
+}
+
+/** Its MQTT listener; QoS 1 goes through JetStream in files. */
+function natsMqttPeer(program) {
+  const open = async () => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-'));
+    const [port, ownPort] = [await freePort(), await freePort()];
+    const config = path.join(directory, 'nats.conf');
+    await writeFile(
+      config,
+      `server_name: bench\nlisten: "127.0.0.1:${ownPort}"\nmqtt { listen: "127.0.0.1:${port}", max_ack_pending: 1000 }\njetstream { store_dir: "${directory}" }\n`,
+    );
+    const child = spawn(program, ['-c', config], { stdio: 'ignore' });
+    return openWhenReady({ name: 'nats-mqtt', port, child, directory });
+  };
+  return { name: 'nats-mqtt', kind: 'mqtt', durability: wordsOfMqtt, takes: isPlainOld, open };
 }

@@ -17,3 +17,8 @@ export function queuePeer({ name, wire, promises, open, more = {} }) {
       measure(target, { ...load, mode: 'queue', queue: false, wire, more }, onProgress),
   };
 }
+
+/** MQTT 3.1.1 with QoS 0 or 1 and no shared subscriptions: what older MQTT listeners can do. */
+export function isPlainOld({ load }) {
+  return load === undefined || (load.qos < 2 && load.protocol === 4 && load.mode !== 'share');
+}

@@ -1,5 +1,5 @@
 /**
- * Starts RabbitMQ, for its classic and its quorum queues over AMQP.
+ * Starts RabbitMQ, for its classic and its quorum queues over AMQP and for its MQTT plugin.
  *
  * Always true: node name, ports, files and even the Erlang port mapper are this run's own, so that a RabbitMQ which
  * happens to run on the machine is neither found nor disturbed.
@@ -9,7 +9,7 @@ import { existsSync } from 'node:fs';
 import { mkdtemp, writeFile } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
-import { queuePeer } from './queue-peer.mjs';
+import { isPlainOld, queuePeer } from './queue-peer.mjs';
 import { freePort, openWhenReady } from './start.mjs';
 
 const START_TIMEOUT_MS = 90_000;
@@ -20,10 +20,10 @@ const WORDS = {
   classic: 'classic durable queue, fsync before the confirm',
 };
 
-/** One peer per kind of queue. */
+/** One peer per kind of queue, and one for MQTT. */
 export function rabbitPeers(program) {
   const binary = existsSync(DIRECT_PROGRAM) ? DIRECT_PROGRAM : program;
-  return ['quorum', 'classic'].map((queueType) =>
+  const queues = ['quorum', 'classic'].map((queueType) =>
     queuePeer({
       name: `rabbitmq-${queueType}`,
       wire: 'amqp',
@@ -32,16 +32,30 @@ export function rabbitPeers(program) {
       more: { queueType },
     }),
   );
+  const mqtt = {
+    name: 'rabbitmq-mqtt',
+    kind: 'mqtt',
+    durability: 'nothing stored',
+    takes: isPlainOld,
+    open: () => spawnRabbit(binary, undefined, true),
+  };
+  return [...queues, mqtt];
 }
 
-async function spawnRabbit(program, words) {
+async function spawnRabbit(program, words, mqtt = false) {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-'));
-  const [port, distPort, mapperPort] = [await freePort(), await freePort(), await freePort()];
+  const [port, distPort, mapperPort, mqttPort] = [
+    await freePort(),
+    await freePort(),
+    await freePort(),
+    await freePort(),
+  ];
+  const mqttLines = mqtt ? `mqtt.listeners.tcp.1 = 127.0.0.1:${mqttPort}\nmqtt.allow_anonymous = true\n` : '';
   await writeFile(
     path.join(directory, 'rabbitmq.conf'),
-    'loopback_users = none\ndisk_free_limit.absolute = 50MB\n',
+    `loopback_users = none\ndisk_free_limit.absolute = 50MB\n${mqttLines}`,
   );
-  await writeFile(path.join(directory, 'plugins'), '[].\n');
+  await writeFile(path.join(directory, 'plugins'), mqtt ? '[rabbitmq_mqtt].\n' : '[].\n');
   const env = {
     PATH: process.env.PATH,
     HOME: directory,
@@ -62,11 +76,11 @@ async function spawnRabbit(program, words) {
   const child = spawn(program, [], { stdio: 'ignore', env, cwd: directory });
   return openWhenReady({
     name: 'rabbitmq',
-    port,
+    port: mqtt ? mqttPort : port,
     child,
     directory,
     companions: [mapper],
     timeoutMs: START_TIMEOUT_MS,
-    facts: { durability: words },
+    facts: words === undefined ? {} : { durability: words },
   });
 }

@@ -12,7 +12,10 @@ export async function runScenarios(chosen, { peers, repeat, context, progress })
   const entries = chosen.map((scenario) => ({
     name: scenario.name,
     about: scenario.about,
-    cases: scenario.cases(context).map((test) => ({ test, rows: rowsOf(test, peers) })),
+    cases: scenario
+      .cases(context)
+      .map((test) => ({ test, rows: rowsOf(test, peers) }))
+      .filter(({ rows }) => rows.length > 0),
   }));
   const total = entries.flatMap(({ cases }) => cases.flatMap(({ rows }) => rows)).length * repeat;
   progress.start(total);
@@ -33,7 +36,7 @@ function rowsOf(test, peers) {
 
 function fits(test, peer) {
   if (peer.kind === 'sluice') return true;
-  if (test.peers === 'mqtt') return peer.kind === 'mqtt';
+  if (test.peers === 'mqtt') return peer.kind === 'mqtt' && (peer.takes?.(test) ?? true);
   return test.peers === 'queue' && peer.kind === 'queue' && peer.takes(test);
 }
 
@@ -90,6 +93,7 @@ function rowEntry(test, { peer, runs, faults }) {
 }
 
 function durabilityOf(test, peer, figures) {
+  if (typeof peer.durability === 'function') return peer.durability(test);
   if (peer.durability !== undefined) return peer.durability;
   return test.durability === 'nothing stored' ? test.durability : (figures?.durability ?? test.durability);
 }
