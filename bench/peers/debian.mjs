@@ -19,6 +19,8 @@ const PACKAGES = [
   { name: 'rabbitmq', package: 'rabbitmq-server', program: '/usr/sbin/rabbitmq-server', peers: rabbitPeers },
 ];
 
+const INSTALLER = '/usr/bin/apt-get';
+
 /** Peers that are installed, and those that are not; with `install` the missing ones are installed first. */
 export function debianPeers(install) {
   const peers = [];
@@ -34,7 +36,7 @@ export function debianPeers(install) {
 /** Without a service being started: the broker's processes are those of the bench. */
 function installPackage(name) {
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive', RUNLEVEL: '1' };
-  spawnSync('apt-get', ['install', '-y', '--no-install-recommends', name], { env, stdio: ['ignore', 2, 2] });
+  spawnSync(INSTALLER, ['install', '-y', '--no-install-recommends', name], { env, stdio: ['ignore', 2, 2] });
 }
 
 function wordsOfMqtt({ load }) {

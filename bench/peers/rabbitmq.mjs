@@ -13,6 +13,7 @@ import { isPlainOld, queuePeer } from './queue-peer.mjs';
 import { freePort, openWhenReady } from './start.mjs';
 
 const START_TIMEOUT_MS = 90_000;
+const PORT_MAPPER = '/usr/bin/epmd';
 /** Debian's wrapper would change the user; the program behind it does not. */
 const DIRECT_PROGRAM = '/usr/lib/rabbitmq/bin/rabbitmq-server';
 const WORDS = {
@@ -69,7 +70,7 @@ async function spawnRabbit(program, words, mqtt = false) {
     RABBITMQ_CONFIG_FILE: path.join(directory, 'rabbitmq.conf'),
     RABBITMQ_ENABLED_PLUGINS_FILE: path.join(directory, 'plugins'),
   };
-  const mapper = spawn('epmd', ['-port', String(mapperPort), '-address', '127.0.0.1'], {
+  const mapper = spawn(PORT_MAPPER, ['-port', String(mapperPort), '-address', '127.0.0.1'], {
     stdio: 'ignore',
     env,
   });
