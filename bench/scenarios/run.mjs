@@ -3,9 +3,12 @@
  *
  * Always true: one broker runs at a time, each run has a fresh one with an empty data directory; peers of a case follow
  * each other at once, and every other repetition goes through them backwards, so that a drift of the machine hits all
- * alike. A run that fails is a fault of its row; the others go on.
+ * alike. A run that fails is a fault of its row; the others go on. When the bench is told to end, it ends the broker
+ * first.
  */
 import { median } from './median.mjs';
+
+const INTERRUPTED_EXIT_CODE = 130;
 
 /** Runs everything; resolves to one entry per scenario. `progress` is told what happens. */
 export async function runScenarios(chosen, { peers, repeat, context, progress }) {
@@ -19,14 +22,34 @@ export async function runScenarios(chosen, { peers, repeat, context, progress })
   }));
   const total = entries.flatMap(({ cases }) => cases.flatMap(({ rows }) => rows)).length * repeat;
   progress.start(total);
+  const running = { opened: undefined };
+  const release = endWith(running);
   for (const entry of entries)
     for (let round = 0; round < repeat; round += 1)
       for (const { test, rows } of entry.cases) {
         const order = round % 2 === 0 ? rows : rows.toReversed();
-        for (const row of order) await runOnce(entry.name, test, row, progress);
+        for (const row of order) await runOnce(entry.name, test, row, progress, running);
       }
+  release();
   progress.end();
   return entries.map(({ name, about, cases }) => ({ name, about, cases: cases.map(caseEntry) }));
+}
+
+/** On SIGINT and SIGTERM the running broker is ended, then the bench; answers how to undo that. */
+function endWith(running) {
+  const end = () => {
+    release();
+    void Promise.resolve(running.opened)
+      .then((target) => target?.stop())
+      .finally(() => process.exit(INTERRUPTED_EXIT_CODE));
+  };
+  const release = () => {
+    process.off('SIGINT', end);
+    process.off('SIGTERM', end);
+  };
+  process.on('SIGINT', end);
+  process.on('SIGTERM', end);
+  return release;
 }
 
 /** Peers that can do the case, each with room for its runs. */
@@ -40,12 +63,13 @@ function fits(test, peer) {
   return test.peers === 'queue' && peer.kind === 'queue' && peer.takes(test);
 }
 
-async function runOnce(scenario, test, row, progress) {
+async function runOnce(scenario, test, row, progress, running) {
   const { peer } = row;
   progress.begin(`${scenario} · ${test.title}`, peer.name);
   let target;
   try {
-    target = await peer.open(test.broker);
+    running.opened = peer.open(test.broker);
+    target = await running.opened;
     const report = (counts) => progress.update(counts);
     const figures =
       peer.kind === 'queue' ? await peer.measure(target, test.load, report) : await test.run(target, report);
@@ -57,6 +81,7 @@ async function runOnce(scenario, test, row, progress) {
     row.faults.push(error.message);
     progress.done(undefined, test.unit, [error.message]);
   } finally {
+    running.opened = undefined;
     await target?.stop();
   }
 }

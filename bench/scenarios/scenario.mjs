@@ -37,6 +37,7 @@ export function loadCase({ load, ...rest }) {
     headline: (figures) => rateOf(figures, complete),
     faults: (figures) => faultsOf(figures, complete),
     ...rest,
+    notes: (figures) => [rest.notes?.(figures), countsText(figures, complete)].filter(Boolean).join('; '),
   };
 }
 
@@ -62,6 +63,19 @@ export function faultsOf(figures, { qos, mode, lasting }) {
   if ((qos === 2 || (mode === 'queue' && !lasting)) && figures.duplicates > 0)
     faults.push(`${figures.duplicates} messages were delivered more than once`);
   return faults;
+}
+
+/** What was lost (where all is expected), came twice or late, and what a message cost the broker and the generator in CPU. */
+export function countsText({ loss, duplicates, outOfOrder, steady, cpuSecondsPerMillion }, { expected }) {
+  const counts = [
+    [expected === undefined ? loss : 0, 'lost'],
+    [duplicates, 'repeated'],
+    [outOfOrder, 'out of order'],
+  ].flatMap(([count, word]) => (count > 0 ? [`${digits(count)} ${word}`] : []));
+  const load = steady?.loadCpuUsPerMessage;
+  if (load !== undefined && cpuSecondsPerMillion !== undefined)
+    counts.push(`CPU per message: broker ${cpuSecondsPerMillion} µs, generator ${load} µs`);
+  return counts.join('; ');
 }
 
 /** A number as people read it. */
