@@ -189,7 +189,7 @@ const mqtt = {
     help: 'Subscriptions of one client.',
   }),
   outboxBytesMax: bytes('SLUICE_OUTBOX_BYTES', {
-    fallback: MB,
+    fallback: 2 * MB,
     min: 16 * KB,
     max: GB,
     help: 'Bytes that wait for a slow reader. Beyond it QoS 0 is dropped and counted, and QoS 1 and 2 wait in their window.',
