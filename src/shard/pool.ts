@@ -107,7 +107,8 @@ export class ShardPool implements Shards, ConsumerDirectory {
     this.#piscina = new Piscina({
       filename: new URL('./worker.js', import.meta.url).href,
       name: 'runShard',
-      minThreads: options.shardCount,
+      // None before its task: Node 22 dies when a thread is ended while it loads its modules, as a start that fails would do.
+      minThreads: 0,
       maxThreads: options.shardCount,
       concurrentTasksPerWorker: 1,
       idleTimeout: Number.POSITIVE_INFINITY,
@@ -133,7 +134,13 @@ export class ShardPool implements Shards, ConsumerDirectory {
   /** Re-shards if needed, starts every worker, and resolves with all queues. Rejects with the first shard's failure. */
   async start(): Promise<QueueDefinition[]> {
     if (this.#options.driver !== 'memory') await this.#placeQueues();
-    const definitions = await Promise.all(this.#shards.map((shard) => this.#run(shard)));
+    // All are waited for, also when one fails: for the reason above none is ended while it starts.
+    const started = await Promise.allSettled(this.#shards.map((shard) => this.#run(shard)));
+    const definitions: QueueDefinition[][] = [];
+    for (const outcome of started) {
+      if (outcome.status === 'rejected') throw outcome.reason;
+      definitions.push(outcome.value);
+    }
     return definitions.flat().toSorted((a, b) => a.createdAtMs - b.createdAtMs || a.id - b.id);
   }
 
