@@ -4,7 +4,7 @@
  * Always true: it is connected when the promise resolves and ends with the scope. Messages are kept in the
  * order of arrival; the library acknowledges each by itself.
  */
-import { connectAsync, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
+import { connect, type IClientOptions, type IPublishPacket, type MqttClient } from 'mqtt';
 import type { Scope } from './scope.js';
 import { until } from './wait.js';
 
@@ -30,19 +30,26 @@ export async function connectClient(
   target: { mqttHost: string; mqttPort: number },
   options: IClientOptions = {},
 ): Promise<TestClient> {
-  const client = await connectAsync({
+  const client = connect({
     host: target.mqttHost,
     port: target.mqttPort,
     protocol: 'mqtt',
     reconnectPeriod: 0,
     ...options,
   });
-  client.on('error', () => undefined);
   scope.add(() => client.endAsync(true));
   const received: Received[] = [];
+  // Before CONNACK: what waited for a session comes right behind it.
   client.on('message', (topic, payload, packet) => {
     received.push({ topic, payload: payload.toString(), packet, atMs: performance.now() });
   });
+  await new Promise<void>((resolve, reject) => {
+    client.once('connect', () => resolve());
+    client.once('error', reject);
+    client.once('close', () => reject(new Error('the connection was closed before CONNACK')));
+  });
+  client.removeAllListeners('error');
+  client.on('error', () => undefined);
   const waitFor = async (count: number, timeoutMs?: number): Promise<readonly Received[]> => {
     await until(
       () => received.length >= count,
