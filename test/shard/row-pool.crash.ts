@@ -35,6 +35,8 @@ describe('rows and a worker that is killed', () => {
             const publish = client.publish(0, queue.id, `${rowId}`);
             writes.set(rowId, { publish, row: client.put(0, RowStore.received, rowId, `${rowId}`, true) });
           }
+          // The first ones are waited for: a slow machine would else be killed before it has stored anything.
+          if (turn === 0) await client.settled();
           if (turn === 20) pool.killShard(0);
           await new Promise((resolve) => setImmediate(resolve));
         }
