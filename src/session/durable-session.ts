@@ -253,11 +253,7 @@ export class DurableSession implements Consumer {
       }
       this.#use(definition);
       this.#attach();
-      const waiting = this.#waiting;
-      this.#waiting = [];
-      this.#writeState((stored) => {
-        for (const done of waiting) done(stored);
-      });
+      this.#writeState((stored) => this.#tell(stored));
     } catch (error) {
       this.#store.logger.error(
         { err: error, clientId: this.clientId },

@@ -32,6 +32,7 @@ import type { Congestion } from './congestion.js';
 import type { LiveMessage } from './message.js';
 import type { RowPlace } from './durable-session.js';
 import { AckKind, PendingAcks, type AckSink } from './pending-acks.js';
+import { encodeReceived } from './session-record.js';
 import type { ReceivedQos2, Session } from './session.js';
 import { ShareRound } from './share-round.js';
 import { InboundAliases } from './topic-alias.js';
@@ -125,16 +126,30 @@ export class Inbound implements Publisher, AckSink {
     properties: Readonly<PropertyScan>,
   ): boolean {
     const qos = (flags >> 1) & 3;
+    /** What a restart has left of this very message: some shards have it. */
+    let repeated: ReceivedQos2 | undefined;
     if (qos === 2) {
-      const state = this.#session.received.get(packetId)?.state;
-      if (state === 'doubtful') {
-        this.#waits = 'doubt';
-        this.#settleDoubts();
-        return false;
+      const { received } = this.#session;
+      const entry = received.get(packetId);
+      switch (entry?.state) {
+        case undefined:
+          break;
+        case 'partial':
+          repeated = entry;
+          break;
+        case 'releasing':
+          // A client that does not wait for PUBCOMP.
+          received.delete(packetId);
+          break;
+        case 'doubtful':
+          this.#waits = 'doubt';
+          this.#settleDoubts();
+          return false;
+        case 'settling':
+        case 'received':
+          this.#repeatQos2(packetId, entry);
+          return true;
       }
-      // A client that does not wait for PUBCOMP.
-      if (state === 'releasing') this.#session.received.delete(packetId);
-      if (this.#repeatedQos2(packetId)) return true;
     }
     if (qos !== 0) {
       if (this.#open >= this.#receiveMaximum) {
@@ -192,7 +207,6 @@ export class Inbound implements Publisher, AckSink {
     // QoS 0 is not for those who are away; what else matches a durable session goes into its queue.
     let queues = qos === 0 ? route.queues : route.ackedQueues;
     if (queues !== route.queues && this.#session.noLocalCount > 0) queues = withoutOwn(route, this.#session);
-    const repeated = qos === 2 ? this.#session.received.get(packetId) : undefined;
     const retainShard = isRetain ? retained.shardIdFor(topic, topicFrom, topicTo) : -1;
     const bytes = topicTo - topicFrom + (payloadEnd - propertiesStart) + this.#frameBytes;
     if (queues.length > 0) {
@@ -352,9 +366,9 @@ export class Inbound implements Publisher, AckSink {
     token: number,
     joins: boolean,
   ): void {
-    const { shards, sessions } = this.#gateway;
+    const { shards } = this.#gateway;
     const rowId = shards.nextRowId();
-    const value = sessions.receivedRow(this.#session.clientId, packetId, shardCount);
+    const value = encodeReceived(this.#session.clientId, packetId, shardCount);
     shards.putRow(shardId, this.#handle!, token, RowStore.received, rowId, value, joins);
     rows.push({ shardId, rowId });
   }
@@ -457,16 +471,13 @@ export class Inbound implements Publisher, AckSink {
   }
 
   /** A QoS 2 id that is not released yet: not published again; PUBREC repeats once the first one has settled. */
-  #repeatedQos2(packetId: number): boolean {
-    const entry = this.#session.received.get(packetId);
-    if (entry === undefined || entry.state === 'partial') return false;
+  #repeatQos2(packetId: number, entry: ReceivedQos2): void {
     if (entry.countedBy !== this) {
       entry.countedBy = this;
       this.#open++;
       if (entry.state === 'settling') entry.repeatedBy = this;
     }
     if (entry.state === 'received') this.#acks.add(AckKind.pubrec, packetId, reasonCode.success, 0);
-    return true;
   }
 
   /** Asks the shards, once they are all up, which messages they have whose publisher could not be told how they ended. */

@@ -31,11 +31,10 @@ interface RowWrite {
   readonly shardId: number;
   readonly store: RowStore;
   readonly rowId: number;
+  /** Undefined for a deletion, which is never given up. */
   readonly value: Uint8Array | undefined;
   done: RowDone | undefined;
   attempts: number;
-  /** Never given up. */
-  readonly isPatient: boolean;
 }
 
 /** See the file header. */
@@ -66,22 +65,18 @@ export class RowWriter implements Publisher {
     return count;
   }
 
-  /** Stores row `rowId`, or deletes it when `value` is undefined. `value` must stay unchanged until `done`. */
-  put(shardId: number, store: RowStore, rowId: number, value: Uint8Array | undefined, done?: RowDone): void {
-    if (value !== undefined && value.length > this.#rowBytesMax) {
+  /** Stores row `rowId`. `value` must stay unchanged until `done`. */
+  put(shardId: number, store: RowStore, rowId: number, value: Uint8Array, done?: RowDone): void {
+    if (value.length > this.#rowBytesMax) {
       if (done !== undefined) setImmediate(done, false);
       return;
     }
-    const write: RowWrite = { shardId, store, rowId, value, done, attempts: 0, isPatient: false };
-    this.#newest.set(rowId, write);
-    this.#offer(write);
+    this.#begin({ shardId, store, rowId, value, done, attempts: 0 });
   }
 
   /** Deletes row `rowId`, however long its shard is down: `done` comes only when it is gone. */
   remove(shardId: number, store: RowStore, rowId: number, done?: () => void): void {
-    const write: RowWrite = { shardId, store, rowId, value: undefined, done, attempts: 0, isPatient: true };
-    this.#newest.set(rowId, write);
-    this.#offer(write);
+    this.#begin({ shardId, store, rowId, value: undefined, done, attempts: 0 });
   }
 
   onSettled(firstToken: number, count: number, status: PublishStatus): void {
@@ -91,7 +86,7 @@ export class RowWriter implements Publisher {
       if (write === undefined) continue;
       this.#underWay.delete(token);
       if (status === PublishStatus.stored) this.#end(write, true);
-      else if (++write.attempts >= attemptsMax && !write.isPatient) this.#end(write, false);
+      else if (++write.attempts >= attemptsMax && write.value !== undefined) this.#end(write, false);
       else this.#again(write);
     }
   }
@@ -102,6 +97,11 @@ export class RowWriter implements Publisher {
     this.#underWay.clear();
     this.#waiting.clear();
     this.#handle.close();
+  }
+
+  #begin(write: RowWrite): void {
+    this.#newest.set(write.rowId, write);
+    this.#offer(write);
   }
 
   #offer(write: RowWrite): void {

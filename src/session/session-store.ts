@@ -14,7 +14,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { GatewayContext } from './context.js';
 import type { DurableSession, RowPlace } from './durable-session.js';
 import { RowWriter } from './row-writer.js';
-import { decodeReceived, decodeSessionRow, encodeReceived, type StoredState } from './session-record.js';
+import { decodeReceived, decodeSessionRow, type StoredState } from './session-record.js';
 import type { Session } from './session.js';
 
 /** Queue ids from here on belong to sessions. */
@@ -190,11 +190,6 @@ export class SessionStore {
       return rowIds;
     });
     return this.#nextRead;
-  }
-
-  /** Row of a QoS 2 message that the client has sent: committed together with the message in that shard. */
-  receivedRow(clientId: string, packetId: number, shards: number): Uint8Array {
-    return encodeReceived(clientId, packetId, shards);
   }
 
   #restore(state: StoredState, place: RowPlace, queue: QueueDefinition | undefined): void {

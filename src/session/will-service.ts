@@ -18,7 +18,6 @@ import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { ClientIdentity, Clock } from './context.js';
-import type { RowPlace } from './durable-session.js';
 import type { LocalMessage, LocalPublisher } from './local-publisher.js';
 import type { RowWriter } from './row-writer.js';
 import { topicLimitFault } from './topic-limit.js';
@@ -65,8 +64,6 @@ const ended = {
 
 /** Wills that one tick publishes at most; the rest waits for the next one. */
 const perTickMax = 5000;
-/** Rows that wait for a log that takes no deletions. */
-const undeletedMax = 100_000;
 /** Memory of a will beside its bytes. */
 const entryBytes = 512;
 
@@ -79,8 +76,6 @@ export class WillService {
   readonly #calendar = new WillCalendar<Entry>();
   /** All that are not forgotten. */
   #bytes = 0;
-  /** Rows of wills that are over, which the log refused to delete. */
-  #undeleted: RowPlace[] = [];
   #isStopped = false;
 
   constructor(deps: WillServiceDeps) {
@@ -110,7 +105,7 @@ export class WillService {
       const record = decodeWill(value);
       if (record === undefined) {
         damaged++;
-        rows.put(shardId, RowStore.will, rowId, undefined);
+        rows.remove(shardId, RowStore.will, rowId);
         return;
       }
       const entry = this.#entry(record, shardId, rowId, undefined);
@@ -186,7 +181,6 @@ export class WillService {
   /** Publishes what is due. Call every half a second or so. */
   tick(nowMs: number): void {
     if (this.#isStopped) return;
-    this.#deleteAgain();
     for (const entry of this.#calendar.takeDue(nowMs, perTickMax)) this.#publish(entry);
   }
 
@@ -245,7 +239,7 @@ export class WillService {
     this.#writeRow(entry, 'deleted');
   }
 
-  /** One write of a row at a time, so that a write that is repeated never comes after a later one. */
+  /** One write of a row at a time. */
   #writeRow(entry: Entry, value: Uint8Array | 'deleted'): void {
     if (entry.row === 'writing') {
       entry.next = value;
@@ -253,38 +247,28 @@ export class WillService {
     }
     if (value === 'deleted' && entry.row === 'absent') return;
     entry.row = 'writing';
-    const isDeletion = value === 'deleted';
-    const bytes = isDeletion ? undefined : value;
-    const { shardId, rowId } = entry;
-    this.#deps.rows.put(shardId, RowStore.will, rowId, bytes, (isStored) => {
-      if (!isStored) this.#onRowFailed(entry, isDeletion);
-      entry.row = isDeletion && isStored ? 'absent' : 'stored';
-      const { next } = entry;
-      entry.next = undefined;
-      if (next !== undefined) this.#writeRow(entry, next);
+    const { shardId, rowId, record } = entry;
+    const { rows, logger } = this.#deps;
+    if (value === 'deleted') {
+      rows.remove(shardId, RowStore.will, rowId, () => this.#rowWritten(entry, 'absent'));
+      return;
+    }
+    rows.put(shardId, RowStore.will, rowId, value, (isStored) => {
+      if (!isStored) {
+        logger.warn(
+          { clientId: record.clientId },
+          'a will could not be stored: it does not survive a restart',
+        );
+      }
+      this.#rowWritten(entry, 'stored');
     });
   }
 
-  #onRowFailed({ shardId, rowId, record: { clientId } }: Entry, isDeletion: boolean): void {
-    if (!isDeletion) {
-      this.#deps.logger.warn({ clientId }, 'a will could not be stored: it does not survive a restart');
-    } else if (this.#undeleted.length < undeletedMax) {
-      this.#undeleted.push({ shardId, rowId });
-    } else {
-      this.#deps.logger.warn({ clientId }, 'a will that is over stays in the log: a restart publishes it');
-    }
-  }
-
-  /** The log takes rows again, perhaps: what it did not delete must not be published by the next start. */
-  #deleteAgain(): void {
-    if (this.#undeleted.length === 0) return;
-    const rows = this.#undeleted;
-    this.#undeleted = [];
-    for (const { shardId, rowId } of rows) {
-      this.#deps.rows.put(shardId, RowStore.will, rowId, undefined, (isStored) => {
-        if (!isStored) this.#undeleted.push({ shardId, rowId });
-      });
-    }
+  #rowWritten(entry: Entry, row: 'absent' | 'stored'): void {
+    entry.row = row;
+    const { next } = entry;
+    entry.next = undefined;
+    if (next !== undefined) this.#writeRow(entry, next);
   }
 }
 
