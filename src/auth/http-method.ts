@@ -13,7 +13,7 @@ import type { AuthSettings } from '../config/auth-settings.js';
 import type { AuthRequest, Identity } from './authenticator.js';
 import { rulesOf } from './claim-rules.js';
 import { Gate } from './gate.js';
-import { boundedText } from './http-text.js';
+import { ask } from './http-question.js';
 import { type AuthLog, type AuthMethod, type Verdict, no, notMine } from './method.js';
 import { expand } from './placeholder.js';
 
@@ -115,22 +115,25 @@ export class HttpMethod implements AuthMethod {
     const { url, settings, log } = this.#options;
     const isPost = settings.authHttpMethod === 'post';
     try {
-      const response = await fetch(isPost ? url : withQuery(url, fields), {
-        method: isPost ? 'POST' : 'GET',
-        redirect: 'error',
+      const { status, text } = await ask({
+        url: isPost ? url : withQuery(url, fields),
         headers: {
           accept: 'application/json',
           ...(isPost ? { 'content-type': 'application/json' } : {}),
           ...((settings.authHttpHeaders || {}) as Record<string, string>),
         },
-        body: isPost ? JSON.stringify(fields) : null,
-        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(settings.authHttpTimeoutMs)]),
+        body: isPost ? JSON.stringify(fields) : undefined,
+        timeoutMs: settings.authHttpTimeoutMs,
+        answerBytesMax,
+        closing: this.#closing.signal,
       });
-      const text = await boundedText(response, answerBytesMax);
-      return read(response.status, text, username);
+      return read(status, text, username);
     } catch (error) {
       if (!this.#closing.signal.aborted) {
-        log.error({ url: new URL(url).origin, reason: causeOf(error) }, 'authentication service failed');
+        log.error(
+          { url: new URL(url).origin, reason: (error as Error).message },
+          'authentication service failed',
+        );
       }
       return no('unavailable');
     }
@@ -190,10 +193,4 @@ function withQuery(url: string, fields: Record<string, unknown>): string {
       target.searchParams.set(name, typeof value === 'string' ? value : JSON.stringify(value));
   }
   return target.href;
-}
-
-/** `fetch` says "fetch failed" and hides why one level down. */
-function causeOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error);
-  return error.cause instanceof Error ? error.cause.message : error.message;
 }

@@ -16,7 +16,7 @@ import {
   errors,
 } from 'jose';
 
-import { boundedText } from './http-text.js';
+import { ask } from './http-question.js';
 import type { AuthLog } from './method.js';
 
 const answerBytesMax = 1024 * 1024;
@@ -125,14 +125,15 @@ export class Jwks {
     const { source, timeoutMs, now, log } = this.#options;
     this.#askedAtMs = now();
     try {
-      const response = await fetch(source, {
-        redirect: 'error',
+      const { status, text } = await ask({
+        url: source,
         headers: { accept: 'application/jwk-set+json, application/json' },
-        signal: AbortSignal.any([this.#closing.signal, AbortSignal.timeout(timeoutMs)]),
+        timeoutMs,
+        answerBytesMax,
+        closing: this.#closing.signal,
       });
-      const body = await boundedText(response, answerBytesMax);
-      if (response.status !== 200) throw new Error(`the answer has status ${response.status}`);
-      this.#lookup = createLocalJWKSet(JSON.parse(body) as JSONWebKeySet);
+      if (status !== 200) throw new Error(`the answer has status ${status}`);
+      this.#lookup = createLocalJWKSet(JSON.parse(text) as JSONWebKeySet);
       this.#renewedAtMs = now();
     } catch (error) {
       if (this.#closing.signal.aborted) return;

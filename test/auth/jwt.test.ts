@@ -424,7 +424,7 @@ describe('key sets', () => {
     ['is no key set', sends('{"keys":7}'), 'malformed'],
     ['is no JSON', sends('<html>'), 'JSON'],
     ['is endless', (_, response) => void response.end('x'.repeat(2_000_000)), 'longer than'],
-    ['redirects', (_, response) => void response.writeHead(302, { location: '/x' }).end(), 'fetch failed'],
+    ['redirects', (_, response) => void response.writeHead(302, { location: '/x' }).end(), 'status 302'],
     ['does not come', () => {}, 'timeout'],
   ])(
     'an answer that %s gives no keys, is logged, and does not end the start [broker]',
