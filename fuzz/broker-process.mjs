@@ -44,7 +44,7 @@ const settings = {
 };
 
 /** A queue that takes some of what is published, with bounds. */
-const queue = { name: 'work', topic_filter: 'fuzz/#', limits: { max_shard_message_count: 200 } };
+const queue = { name: 'jobs', topic_filter: 'fuzz/#', limits: { max_shard_message_count: 200 } };
 
 /** Starts a broker that listens for `targets`. */
 export async function startBroker(targets) {

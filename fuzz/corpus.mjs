@@ -17,8 +17,8 @@ const filters = [
   'fuzz/+',
   '$SYS/#',
   '$q/fuzz/#',
-  '$queue/work',
-  '$queue/work/fuzz/#',
+  '$queue/jobs',
+  '$queue/jobs/fuzz/#',
   '$share/g/a/#',
   '$share/h/+',
 ];

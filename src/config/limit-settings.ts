@@ -5,11 +5,8 @@
  * table of docs/limits.md. Rates are per second with a burst of some seconds' worth, so that a fleet that comes back after
  * a restart is no attack. Gives up: limits per listener other than its number of connections.
  */
+import { GB, KB, MB } from './unit.js';
 import { bytes, choice, duration, integer } from './variable.js';
-
-const KB = 1024;
-const MB = 1024 * KB;
-const GB = 1024 * MB;
 
 /** Limits of connections, of what a client publishes, and of memory over all clients. */
 export const limitSettings = {

@@ -17,7 +17,7 @@ import {
   type ListenerEntry,
   type ListenerKind,
 } from './listener-entry.js';
-import { UnitError } from './unit.js';
+import { KB, MB, UnitError } from './unit.js';
 import { bytes, choice, text, type Variable } from './variable.js';
 
 /** `HOST:PORT`, `[::1]:PORT` or `PORT`. */
@@ -178,9 +178,9 @@ export const transport = {
     help: 'What reads and writes WebSocket frames of listeners without TLS and PROXY header: `auto` is the package uWebSockets.js when it is installed, else ws.',
   }),
   wsMessageBytesMax: bytes('SLUICE_WS_MESSAGE_MAX', {
-    fallback: 4 * 1024 * 1024,
-    min: 1024,
-    max: 256 * 1024 * 1024,
+    fallback: 4 * MB,
+    min: KB,
+    max: 256 * MB,
     help: 'Largest WebSocket message, which may hold many MQTT packets; never less than `SLUICE_MAX_PACKET_SIZE`.',
   }),
   unixSocket: file('SLUICE_UNIX_SOCKET', { help: 'Path of a Unix socket that speaks MQTT.' }),

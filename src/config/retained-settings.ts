@@ -4,11 +4,8 @@
  * Always true: every retained message is held in memory and in the log, so these bounds are about both. Lowering a
  * bound deletes nothing: new topics are refused until there is room again.
  */
+import { GB, MB } from './unit.js';
 import { bytes, integer } from './variable.js';
-
-const KB = 1024;
-const MB = 1024 * KB;
-const GB = 1024 * MB;
 
 /** How many retained messages there may be, how large they may be, and how fast a subscriber is fed with them. */
 export const retainedSettings = {

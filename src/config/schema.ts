@@ -15,6 +15,7 @@ import { sessionSettings } from './session-settings.js';
 import { share } from './share-settings.js';
 import { sysSettings, willSettings } from './sys-settings.js';
 import { authentication } from './auth-settings.js';
+import { GB, KB, MB } from './unit.js';
 import {
   bytes,
   choice,
@@ -29,9 +30,6 @@ import {
 } from './variable.js';
 import type { Variable } from './variable.js';
 
-const KB = 1024;
-const MB = 1024 * KB;
-const GB = 1024 * MB;
 const dayMs = 86_400_000;
 
 const hostPattern = /^[\w.:%-]+$/;

@@ -5,9 +5,8 @@
  * past them the oldest message gives way, because the newest are worth most to a client that has been away.
  * Gives up: a bound over all sessions together; the disk's own is one.
  */
+import { GB, KB, MB } from './unit.js';
 import { bytes, integer } from './variable.js';
-
-const MB = 1024 * 1024;
 
 /** What a session that outlives its connection may hold. */
 export const sessionSettings = {
@@ -20,8 +19,8 @@ export const sessionSettings = {
   }),
   sessionBytesMax: bytes('SLUICE_SESSION_BYTES_MAX', {
     fallback: 256 * MB,
-    min: 1024,
-    max: 1024 * 1024 * MB,
+    min: KB,
+    max: 1024 * GB,
     help: 'The same in bytes of payload.',
   }),
 };

@@ -4,9 +4,8 @@
  * Always true: the interval is the only clock of the `$SYS` topics; 0 turns them off, and events are independent of it.
  * Source: `sys_interval` of Mosquitto, `sys_topics` of EMQX.
  */
+import { GB, MB } from './unit.js';
 import { bytes, flag, integer, seconds } from './variable.js';
-
-const MB = 1024 * 1024;
 
 /** What the broker says about itself. */
 export const sysSettings = {
@@ -34,7 +33,7 @@ export const willSettings = {
   willBytesMax: bytes('SLUICE_WILL_BYTES', {
     fallback: 256 * MB,
     min: MB,
-    max: 1024 * 1024 * MB,
+    max: 1024 * GB,
     help: 'Memory for the wills of all clients; a CONNECT whose will would exceed it is refused with 0x97.',
   }),
 };

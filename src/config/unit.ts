@@ -20,13 +20,14 @@ const durationUnits: Readonly<Record<string, number>> = {
   w: 604_800_000,
 };
 
-const byteUnits: Readonly<Record<string, number>> = {
-  b: 1,
-  kb: 1024,
-  mb: 1024 ** 2,
-  gb: 1024 ** 3,
-  tb: 1024 ** 4,
-};
+/** Bytes. */
+export const KB = 1024;
+/** Bytes. */
+export const MB = 1024 * KB;
+/** Bytes. */
+export const GB = 1024 * MB;
+
+const byteUnits: Readonly<Record<string, number>> = { b: 1, kb: KB, mb: MB, gb: GB, tb: 1024 * GB };
 
 const durationPart = /(\d+(?:\.\d+)?)(ms|s|m|h|d|w)/gi;
 const durationText = /^(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+$/i;

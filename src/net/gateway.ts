@@ -13,13 +13,9 @@ import { ConfigError, type Config } from '../config/config.js';
 import { listenerFaults, listenerSettings } from '../config/listener.js';
 import { reasonCode } from '../mqtt/reason-code.js';
 import type { QueueDefinition } from '../queue/definition.js';
-import type { QueueCatalogue } from '../router/queue-catalogue.js';
-import type { Router } from '../router/router.js';
-import type { Clock, GatewayContext, GatewayHooks } from '../session/context.js';
+import type { GatewayContext } from '../session/context.js';
 import { buildContext, closeContext, loadContext, tickContext } from '../session/build-context.js';
 import type { SessionRegistry } from '../session/registry.js';
-import type { Session } from '../session/session.js';
-import type { Shards } from '../shard/link.js';
 import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
@@ -34,18 +30,11 @@ import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
 import { loadUws, type UwsLoader, type UwsModule } from './uws-api.js';
 
-/** What a gateway is built from. */
-export interface GatewayOptions {
-  readonly config: Config;
-  readonly shards: Shards;
-  readonly catalogue: QueueCatalogue;
-  /** The caller fills it with the queues; the gateway adds and removes live subscriptions. */
-  readonly router: Router<Session>;
-  readonly counters: Counters;
-  readonly logger: Logger;
-  readonly hooks?: GatewayHooks;
-  /** Default: `performance.now`. */
-  readonly clock?: Clock;
+/** What a gateway is built from. The caller fills the router with the queues; the clock is `performance.now` by default. */
+export interface GatewayOptions
+  extends
+    Pick<GatewayContext, 'config' | 'shards' | 'catalogue' | 'router' | 'counters' | 'logger'>,
+    Partial<Pick<GatewayContext, 'hooks' | 'clock'>> {
   /** Default: the load of the machine and of this thread. */
   readonly isFull?: FullnessProbe;
   /** False reads by `data` events, for the test of that path. */

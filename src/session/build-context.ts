@@ -4,37 +4,23 @@
  * Always true: nothing is read or written before `load`; `load` comes before the first client and after the shards are
  * up; `tick` is called about twice a second; after `close` nothing is written.
  */
-import type { Config } from '../config/config.js';
 import type { QueueDefinition } from '../queue/definition.js';
-import type { QueueCatalogue } from '../router/queue-catalogue.js';
-import type { Router } from '../router/router.js';
-import type { Shards } from '../shard/link.js';
-import type { Counters } from '../telemetry/counter.js';
-import type { Logger } from '../telemetry/logger.js';
-import type { Clock, GatewayContext, GatewayHooks, Pace } from './context.js';
+import type { GatewayContext } from './context.js';
 import { LocalPublisher } from './local-publisher.js';
 import { memoryLimits } from './memory-limit.js';
 import { LiveMessage } from './message.js';
 import { QueueWaiters } from './queue-waiters.js';
 import { SessionRegistry } from './registry.js';
 import { RetainedStore } from './retained-store.js';
-import type { Session } from './session.js';
 import { SessionStore } from './session-store.js';
 import { ShareDispatch } from './share-dispatch.js';
 import { WillService } from './will-service.js';
 
 /** What comes from outside. */
-export interface ContextOptions {
-  readonly config: Config;
-  readonly shards: Shards;
-  readonly catalogue: QueueCatalogue;
-  readonly router: Router<Session>;
-  readonly counters: Counters;
-  readonly logger: Logger;
-  readonly clock: Clock;
-  readonly hooks: GatewayHooks;
-  readonly pace: Pace;
-}
+export type ContextOptions = Pick<
+  GatewayContext,
+  'config' | 'shards' | 'catalogue' | 'router' | 'counters' | 'logger' | 'clock' | 'hooks' | 'pace'
+>;
 
 /** See the file header. */
 export function buildContext(options: ContextOptions): GatewayContext {

@@ -108,13 +108,13 @@ pattern deny logs/%u/#
 pattern read logs/#
 user admin
 topic readwrite secret/#
-topic deny logs/root/#
+topic deny logs/audit/#
 topic readwrite logs/admin/#
 `);
     const topics = [
       'secret/a',
       'secret/#',
-      'logs/root/x',
+      'logs/audit/x',
       'logs/admin/x',
       'logs/eve/x',
       'logs/eve/#',
@@ -124,7 +124,7 @@ topic readwrite logs/admin/#
     expect(rights(access, subject('c', 'admin'), topics)).toEqual({
       'secret/a': 'rw',
       'secret/#': 'r',
-      'logs/root/x': '',
+      'logs/audit/x': '',
       'logs/admin/x': 'rw',
       'logs/eve/x': 'r',
       'logs/eve/#': 'r',
@@ -134,7 +134,7 @@ topic readwrite logs/admin/#
     expect(rights(access, subject('c', 'eve'), topics)).toEqual({
       'secret/a': '',
       'secret/#': '',
-      'logs/root/x': 'r',
+      'logs/audit/x': 'r',
       'logs/admin/x': 'r',
       'logs/eve/x': '',
       'logs/eve/#': '',
