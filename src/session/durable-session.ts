@@ -9,6 +9,7 @@
  * again [MQTT-4.3.3-6]. Packet ids follow from the offsets in the queue, so they are the same after a restart.
  * Gives up: QoS 0 for a client that is away, which the specification allows.
  */
+import { dupFlag } from '../mqtt/packet-type.js';
 import type { QueueDefinition } from '../queue/definition.js';
 import type { QueueTarget } from '../router/route.js';
 import { MessageFlag, RowStore, type Attachment, type Consumer, type Delivery } from '../shard/link.js';
@@ -182,15 +183,14 @@ export class DurableSession implements Consumer {
       attachment.ack(tag);
       return;
     }
-    const published = delivery.flags & MessageFlag.qosMask;
+    const qos = Math.min(grant.qos, delivery.flags & MessageFlag.qosMask); // [MQTT-3.8.4-8]
+    const retain = grant.retainAsPublished && (delivery.flags & MessageFlag.retain) !== 0;
     this.#session.outbound.deliverFromSessionQueue(
       attachment,
       tag,
       delivery,
-      grant.qos < published ? grant.qos : published, // [MQTT-3.8.4-8]
-      grant.retainAsPublished && (delivery.flags & MessageFlag.retain) !== 0,
+      (qos << 1) | (retain ? 1 : 0) | (isRepeated && qos > 0 ? dupFlag : 0),
       grant.subscriptionIdentifiers,
-      isRepeated,
     );
   }
 

@@ -19,6 +19,20 @@ export interface StoredMessage {
   readonly expiresAtMs: number;
 }
 
+/** Where the parts of a message lie, and its life in seconds (0 = does not expire). */
+type Ranges = Readonly<
+  Pick<
+    PublishRanges,
+    | 'topicStart'
+    | 'topicEnd'
+    | 'propertiesStart'
+    | 'propertiesEnd'
+    | 'payloadStart'
+    | 'payloadEnd'
+    | 'messageExpiryInterval'
+  >
+>;
+
 const none = Buffer.alloc(0);
 
 /** See the file header. */
@@ -77,24 +91,27 @@ export class LiveMessage implements PublishRanges {
   /** The copy of this publish that may be kept; the same one for every caller of this publish. */
   keep(nowMs: number): StoredMessage {
     if (this.stored !== undefined) return this.stored;
-    const topicBytes = this.topicEnd - this.topicStart;
-    const propertyBytes = this.propertiesEnd - this.propertiesStart;
-    const payloadBytes = this.payloadEnd - this.payloadStart;
-    const bytes = Buffer.allocUnsafeSlow(topicBytes + propertyBytes + payloadBytes);
-    this.topicBuffer.copy(bytes, 0, this.topicStart, this.topicEnd);
-    this.propertiesBuffer.copy(bytes, topicBytes, this.propertiesStart, this.propertiesEnd);
-    this.payloadBuffer.copy(bytes, topicBytes + propertyBytes, this.payloadStart, this.payloadEnd);
-    this.stored = {
-      bytes,
-      topicEnd: topicBytes,
-      propertiesEnd: topicBytes + propertyBytes,
-      expiresAtMs:
-        this.messageExpiryInterval === 0
-          ? Number.POSITIVE_INFINITY
-          : nowMs + this.messageExpiryInterval * 1000,
-    };
+    this.stored = copyOf(this, this.topicBuffer, this.payloadBuffer, nowMs);
     return this.stored;
   }
+}
+
+/** A copy of a message that may be kept: `topic` holds its topic, `source` its properties and payload. */
+export function copyOf(ranges: Ranges, topic: Buffer, source: Buffer, nowMs: number): StoredMessage {
+  const { topicStart, topicEnd, propertiesStart, propertiesEnd, payloadStart, payloadEnd } = ranges;
+  const topicBytes = topicEnd - topicStart;
+  const propertyBytes = propertiesEnd - propertiesStart;
+  const bytes = Buffer.allocUnsafeSlow(topicBytes + propertyBytes + payloadEnd - payloadStart);
+  topic.copy(bytes, 0, topicStart, topicEnd);
+  source.copy(bytes, topicBytes, propertiesStart, propertiesEnd);
+  source.copy(bytes, topicBytes + propertyBytes, payloadStart, payloadEnd);
+  const expirySeconds = ranges.messageExpiryInterval;
+  return {
+    bytes,
+    topicEnd: topicBytes,
+    propertiesEnd: topicBytes + propertyBytes,
+    expiresAtMs: expirySeconds === 0 ? Number.POSITIVE_INFINITY : nowMs + expirySeconds * 1000,
+  };
 }
 
 /** What is left of a message's life in whole seconds, at least 1; -1 = does not expire; 0 = it has expired. */

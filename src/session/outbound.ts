@@ -19,7 +19,7 @@ import { Congestion } from './congestion.js';
 import type { Clock } from './context.js';
 import { Awaiting, idOfOffset, InFlight } from './in-flight.js';
 import type { MemoryBudget } from './memory-limit.js';
-import { remainingExpiry, type LiveMessage } from './message.js';
+import { copyOf, remainingExpiry, type LiveMessage } from './message.js';
 import { PublishWriter, type Identifiers, type PublishLimits, type Waiting } from './publish-writer.js';
 import type { Wire } from './wire.js';
 
@@ -263,107 +263,47 @@ export class Outbound {
     );
   }
 
-  /** Sends a queue delivery, holds it until the window has room, or rejects it when it can never be sent. */
+  /** Sends a queue delivery with QoS 0 or 1, holds it until the window has room, or rejects it when it can never be sent. */
   deliverFromQueue(
     attachment: Attachment,
     tag: number,
     delivery: Delivery,
-    qos: number,
-    retain: boolean,
+    flags: number,
     identifiers: Identifiers,
   ): void {
     const writer = this.#writer;
     if (writer === undefined) {
       // Between the loss of a connection and the shard's knowledge of it.
       attachment.release(tag);
-      return;
-    }
-    const topicBytes = delivery.topicEnd - delivery.topicStart;
-    const payloadBytes = delivery.payloadEnd - delivery.payloadStart;
-    const bytes = topicBytes + payloadBytes + (delivery.propertiesEnd - delivery.propertiesStart);
-    if (
-      writer.isTooLarge(bytes, qos, topicBytes, payloadBytes, delivery.messageExpiryInterval > 0, identifiers)
-    ) {
+    } else if (writer.isDeliveryTooLarge(delivery, (flags >> 1) & 3, identifiers)) {
       attachment.reject(tag, reasonCode.packetTooLarge);
-      return;
+    } else {
+      this.#sendOrHold(writer, attachment, tag, delivery, flags, identifiers, -1);
     }
-    const flags = (qos << 1) | (retain ? 1 : 0);
-    const mayGo = qos === 0 ? writer.hasRoom(bytes) : this.#sent < this.#window;
-    if (!mayGo || this.#held.length > 0) {
-      this.#hold(attachment, tag, delivery, flags, identifiers, bytes, -1);
-      if (qos === 0) writer.notifyWhenDrained();
-      return;
-    }
-    const packetId = qos === 0 ? 0 : this.#takeForQueue(attachment, tag);
-    writer.publish(
-      flags,
-      packetId,
-      delivery.buffer,
-      delivery.topicStart,
-      delivery.topicEnd,
-      delivery.buffer,
-      delivery.propertiesStart,
-      delivery.propertiesEnd,
-      delivery.payloadStart,
-      delivery.payloadEnd,
-      delivery.messageExpiryInterval === 0 ? -1 : delivery.messageExpiryInterval,
-      identifiers,
-    );
-    if (qos === 0) attachment.ack(tag);
   }
 
   /**
-   * The same from the session's own queue, with any QoS. `isRepeated`: it may have been sent before, on this or an
-   * earlier connection [MQTT-3.3.1-1]. What is too large for the client counts as delivered [MQTT-3.1.2-25].
+   * The same from the session's own queue, with any QoS and with DUP in `flags` when it may have been sent before, on this
+   * or an earlier connection [MQTT-3.3.1-1]. What is too large for the client counts as delivered [MQTT-3.1.2-25].
    */
   deliverFromSessionQueue(
     attachment: Attachment,
     tag: number,
     delivery: Delivery,
-    qos: number,
-    retain: boolean,
+    flags: number,
     identifiers: Identifiers,
-    isRepeated: boolean,
   ): void {
     const writer = this.#writer;
     if (writer === undefined) {
       attachment.release(tag);
-      return;
-    }
-    if (this.#isUnanswered(attachment, tag, delivery.offset)) return;
-    const topicBytes = delivery.topicEnd - delivery.topicStart;
-    const payloadBytes = delivery.payloadEnd - delivery.payloadStart;
-    const bytes = topicBytes + payloadBytes + (delivery.propertiesEnd - delivery.propertiesStart);
-    if (
-      writer.isTooLarge(bytes, qos, topicBytes, payloadBytes, delivery.messageExpiryInterval > 0, identifiers)
-    ) {
+    } else if (this.#isUnanswered(attachment, tag, delivery.offset)) {
+      // The answer to what was sent before counts for this one.
+    } else if (writer.isDeliveryTooLarge(delivery, (flags >> 1) & 3, identifiers)) {
       this.#counters.add(dropped.packetTooLarge, 1);
       attachment.ack(tag);
-      return;
+    } else {
+      this.#sendOrHold(writer, attachment, tag, delivery, flags, identifiers, delivery.offset);
     }
-    const flags = (qos << 1) | (retain ? 1 : 0) | (isRepeated && qos > 0 ? dupFlag : 0);
-    const mayGo = this.#held.length === 0 && (qos === 0 ? writer.hasRoom(bytes) : this.#sent < this.#window);
-    const packetId = mayGo && qos > 0 ? this.#takeForOffset(attachment, tag, qos, delivery.offset) : 0;
-    if (!mayGo || packetId < 0) {
-      this.#hold(attachment, tag, delivery, flags, identifiers, bytes, delivery.offset);
-      if (qos === 0) writer.notifyWhenDrained();
-      return;
-    }
-    writer.publish(
-      flags,
-      packetId,
-      delivery.buffer,
-      delivery.topicStart,
-      delivery.topicEnd,
-      delivery.buffer,
-      delivery.propertiesStart,
-      delivery.propertiesEnd,
-      delivery.payloadStart,
-      delivery.payloadEnd,
-      delivery.messageExpiryInterval === 0 ? -1 : delivery.messageExpiryInterval,
-      identifiers,
-    );
-    if (qos === 0) attachment.ack(tag);
   }
 
   /** True when a message of `bytes` would leave at once; else `onReady` tells when to ask again. */
@@ -569,14 +509,8 @@ export class Outbound {
   /** False when the packet id of its offset is still in use. */
   #sendHeld(writer: PublishWriter, held: Held): boolean {
     const qos = (held.flags >> 1) & 3;
-    let packetId = 0;
-    if (qos > 0) {
-      packetId =
-        held.offset < 0
-          ? this.#takeForQueue(held.attachment, held.tag)
-          : this.#takeForOffset(held.attachment, held.tag, qos, held.offset);
-      if (packetId < 0) return false;
-    }
+    const packetId = this.#takeForDelivery(held.attachment, held.tag, qos, held.offset);
+    if (packetId < 0) return false;
     // The queue enforces expiry; what it has handed out is delivered with at least one second left.
     const left = remainingExpiry(held.message.expiresAtMs, this.#clock.nowMs());
     writer.publishStored(held, held.flags, packetId, left === 0 ? 1 : left);
@@ -615,31 +549,40 @@ export class Outbound {
     if (writer !== undefined && this.#pending.fullness > 0.5) this.#congest(message, writer);
   }
 
-  #hold(
+  /** `offset` as in `Held`. */
+  #sendOrHold(
+    writer: PublishWriter,
     attachment: Attachment,
     tag: number,
     delivery: Delivery,
     flags: number,
     identifiers: Identifiers,
-    bytes: number,
     offset: number,
   ): void {
-    if (!this.#held.hasRoom(bytes)) {
-      attachment.reject(tag, reasonCode.quotaExceeded);
+    const qos = (flags >> 1) & 3;
+    const bytes =
+      delivery.topicEnd -
+      delivery.topicStart +
+      (delivery.propertiesEnd - delivery.propertiesStart) +
+      (delivery.payloadEnd - delivery.payloadStart);
+    const mayGo = this.#held.length === 0 && (qos === 0 ? writer.hasRoom(bytes) : this.#sent < this.#window);
+    const packetId = mayGo ? this.#takeForDelivery(attachment, tag, qos, offset) : -1;
+    if (packetId < 0) {
+      this.#hold({ attachment, tag, delivery, flags, identifiers, offset }, bytes);
+      if (qos === 0) writer.notifyWhenDrained();
       return;
     }
-    const copy = Buffer.allocUnsafeSlow(bytes);
-    const topicEnd = delivery.topicEnd - delivery.topicStart;
-    const propertiesEnd = topicEnd + delivery.propertiesEnd - delivery.propertiesStart;
-    delivery.buffer.copy(copy, 0, delivery.topicStart, delivery.topicEnd);
-    delivery.buffer.copy(copy, topicEnd, delivery.propertiesStart, delivery.propertiesEnd);
-    delivery.buffer.copy(copy, propertiesEnd, delivery.payloadStart, delivery.payloadEnd);
-    const expiresAtMs =
-      delivery.messageExpiryInterval === 0
-        ? Number.POSITIVE_INFINITY
-        : this.#clock.nowMs() + delivery.messageExpiryInterval * 1000;
-    const message = { bytes: copy, topicEnd, propertiesEnd, expiresAtMs };
-    this.#held.push({ attachment, tag, message, flags, identifiers, group: undefined, offset }, bytes);
+    writer.publishDelivery(delivery, flags, packetId, identifiers);
+    if (qos === 0) attachment.ack(tag);
+  }
+
+  #hold({ delivery, ...rest }: Omit<Held, 'message'> & { delivery: Delivery }, bytes: number): void {
+    if (!this.#held.hasRoom(bytes)) {
+      rest.attachment.reject(rest.tag, reasonCode.quotaExceeded);
+      return;
+    }
+    const message = copyOf(delivery, delivery.buffer, delivery.buffer, this.#clock.nowMs());
+    this.#held.push({ ...rest, message, group: undefined }, bytes);
   }
 
   #take(kind: number, kept: Waiting | undefined): number {
@@ -650,13 +593,19 @@ export class Outbound {
     return this.#inFlight.idOf(at);
   }
 
-  #takeForQueue(attachment: Attachment, tag: number): number {
-    const at = this.#inFlight.take(Awaiting.queueAck);
-    this.#inFlight.owners[at] = attachment;
-    this.#inFlight.tags[at] = tag;
-    this.#inFlight.sent[at] = 1;
+  /** Packet id of a delivery: 0 with QoS 0, -1 while an older message of the session's own queue uses it. */
+  #takeForDelivery(attachment: Attachment, tag: number, qos: number, offset: number): number {
+    if (qos === 0) return 0;
+    const inFlight = this.#inFlight;
+    const kind = qos === 1 ? Awaiting.queueAck : Awaiting.queueRec;
+    const at = offset < 0 ? inFlight.take(kind) : inFlight.takeAt(idOfOffset(offset), kind);
+    if (at < 0) return -1;
+    inFlight.owners[at] = attachment;
+    inFlight.tags[at] = tag;
+    inFlight.offsets[at] = offset;
+    inFlight.sent[at] = 1;
     this.#sent++;
-    return this.#inFlight.idOf(at);
+    return inFlight.idOf(at);
   }
 
   /**
@@ -672,20 +621,6 @@ export class Outbound {
     inFlight.owners[at] = attachment;
     inFlight.tags[at] = tag;
     return true;
-  }
-
-  /** Packet id of a message of the session's own queue, or -1 while an older message uses it. */
-  #takeForOffset(attachment: Attachment, tag: number, qos: number, offset: number): number {
-    const inFlight = this.#inFlight;
-    const packetId = idOfOffset(offset);
-    const at = inFlight.takeAt(packetId, qos === 1 ? Awaiting.queueAck : Awaiting.queueRec);
-    if (at < 0) return -1;
-    inFlight.owners[at] = attachment;
-    inFlight.tags[at] = tag;
-    inFlight.offsets[at] = offset;
-    inFlight.sent[at] = 1;
-    this.#sent++;
-    return packetId;
   }
 
   #free(at: number): void {

@@ -14,6 +14,7 @@ import {
   writePublish,
 } from '../mqtt/encoder.js';
 import { packetType, type ProtocolVersion } from '../mqtt/packet-type.js';
+import type { Delivery } from '../shard/link.js';
 import { slot } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { StoredMessage } from './message.js';
@@ -102,6 +103,39 @@ export class PublishWriter {
       bytes.length - propertiesEnd,
       expiresAtMs !== Number.POSITIVE_INFINITY,
       waiting.identifiers,
+    );
+  }
+
+  /** The same for a delivery of a queue. */
+  isDeliveryTooLarge(delivery: Delivery, qos: number, identifiers: Identifiers): boolean {
+    const topicBytes = delivery.topicEnd - delivery.topicStart;
+    const payloadBytes = delivery.payloadEnd - delivery.payloadStart;
+    const bytes = topicBytes + payloadBytes + (delivery.propertiesEnd - delivery.propertiesStart);
+    return this.isTooLarge(
+      bytes,
+      qos,
+      topicBytes,
+      payloadBytes,
+      delivery.messageExpiryInterval > 0,
+      identifiers,
+    );
+  }
+
+  /** Writes a delivery of a queue. */
+  publishDelivery(delivery: Delivery, flags: number, packetId: number, identifiers: Identifiers): void {
+    this.publish(
+      flags,
+      packetId,
+      delivery.buffer,
+      delivery.topicStart,
+      delivery.topicEnd,
+      delivery.buffer,
+      delivery.propertiesStart,
+      delivery.propertiesEnd,
+      delivery.payloadStart,
+      delivery.payloadEnd,
+      delivery.messageExpiryInterval === 0 ? -1 : delivery.messageExpiryInterval,
+      identifiers,
     );
   }
 

@@ -119,8 +119,7 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
       attachment,
       tag,
       delivery,
-      this.#deliveryQos,
-      retain,
+      (this.#deliveryQos << 1) | (retain ? 1 : 0),
       this.#identifiers,
     );
   }
