@@ -12,9 +12,13 @@ import { LiveMessage } from './message.js';
 import { QueueWaiters } from './queue-waiters.js';
 import { SessionRegistry } from './registry.js';
 import { RetainedStore } from './retained-store.js';
+import { RowWriter } from './row-writer.js';
 import { SessionStore } from './session-store.js';
 import { ShareDispatch } from './share-dispatch.js';
 import { WillService } from './will-service.js';
+
+/** Rows are at most this part of a ring: a packet as a will with what belongs to it, and less than the 7/16 of a frame. */
+const rowShareOfRing = 3 / 8;
 
 /** What comes from outside. */
 export type ContextOptions = Pick<
@@ -25,13 +29,15 @@ export type ContextOptions = Pick<
 /** See the file header. */
 export function buildContext(options: ContextOptions): GatewayContext {
   const { config, shards, router, counters, logger, clock, hooks } = options;
-  const retained = new RetainedStore({ shards, config, counters, clock, logger });
+  const rows = new RowWriter(shards, config.ringBytes * rowShareOfRing);
+  const retained = new RetainedStore({ shards, rows, config, counters, clock, logger });
   const registry = new SessionRegistry(counters);
   const publisher = new LocalPublisher({ router, shards, counters, registry, retained });
   const context = {
     ...options,
     access: hooks.access,
     memory: memoryLimits(config, counters),
+    rows,
     retained,
     publisher,
     registry,
@@ -45,7 +51,7 @@ export function buildContext(options: ContextOptions): GatewayContext {
   context.wills = new WillService({
     publisher,
     shards,
-    rows: context.sessions.rows,
+    rows,
     clock,
     config,
     counters,
@@ -82,4 +88,5 @@ export function closeContext(context: GatewayContext): void {
   context.publisher.close();
   context.sessions.close();
   context.retained.close();
+  context.rows.close();
 }

@@ -18,6 +18,7 @@ import type { LiveMessage } from './message.js';
 import type { QueueWaiters } from './queue-waiters.js';
 import type { SessionRegistry } from './registry.js';
 import type { RetainedStore } from './retained-store.js';
+import type { RowWriter } from './row-writer.js';
 import type { Session } from './session.js';
 import type { SessionStore } from './session-store.js';
 import type { ShareDispatch } from './share-dispatch.js';
@@ -88,6 +89,8 @@ export interface GatewayContext {
   readonly hooks: GatewayHooks;
   /** `hooks.access`, for the hot path. */
   readonly access: AccessControl | undefined;
+  /** Rows of durable state, of all that have some. */
+  readonly rows: RowWriter;
   readonly retained: RetainedStore;
   readonly sessions: SessionStore;
   readonly wills: WillService;

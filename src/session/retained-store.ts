@@ -16,18 +16,20 @@ import { decodeRetained, encodeRetained, retainedHeaderBytes } from '../router/r
 import { sizeOf } from '../router/retained-table.js';
 import { hashTopic } from '../router/route-cache.js';
 import type { SubscriptionOptions } from '../router/route.js';
-import { NO_TOKEN, type PublisherHandle, type Shards } from '../shard/link.js';
+import { NO_TOKEN, RowStore, type PublisherHandle, type Shards } from '../shard/link.js';
 import { slot as counterSlot, slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { Clock } from './context.js';
 import { LiveMessage } from './message.js';
-import { RetainedRows } from './retained-rows.js';
+import { RetainedDeletions } from './retained-deletions.js';
 import { RetainedSender, type RetainedReceiver } from './retained-sender.js';
+import type { RowWriter } from './row-writer.js';
 
 /** What the store is built from. */
 export interface RetainedDeps {
   readonly shards: Shards;
+  readonly rows: RowWriter;
   readonly config: Pick<
     Config,
     'retainedMax' | 'retainedBytesMax' | 'retainedMessageBytesMax' | 'retainedSliceMax' | 'outboxBytesMax'
@@ -52,7 +54,6 @@ const serverPrefix = '$SYS/';
 /** Slots looked at, and messages removed, by one tick: a few milliseconds. */
 const sweepSlots = 20_000;
 const sweepRemovalsMax = 2000;
-const retriesPerTick = 1000;
 
 /** See the file header. One per gateway. */
 export class RetainedStore {
@@ -63,7 +64,8 @@ export class RetainedStore {
   readonly #logger: Logger;
   readonly #wallNowMs: () => number;
   readonly #index = new RetainedIndex();
-  readonly #rows: RetainedRows;
+  readonly #rows: RowWriter;
+  readonly #deletions: RetainedDeletions;
   readonly #sender: RetainedSender;
   readonly #live = new LiveMessage();
   #scratch = Buffer.allocUnsafeSlow(4096);
@@ -75,7 +77,8 @@ export class RetainedStore {
     this.#clock = deps.clock;
     this.#logger = deps.logger;
     this.#wallNowMs = deps.wallNowMs ?? Date.now;
-    this.#rows = new RetainedRows(deps.shards, deps.logger);
+    this.#rows = deps.rows;
+    this.#deletions = new RetainedDeletions(deps.shards, deps.rows);
     this.#sender = new RetainedSender(this.#index, deps.config, deps.counters, deps.clock);
   }
 
@@ -98,13 +101,13 @@ export class RetainedStore {
   async load(): Promise<void> {
     const stale: [shardId: number, rowId: number][] = [];
     let unreadable = 0;
-    await this.#rows.readAll((shardId, rowId, value) => {
+    await this.#shards.readRows(RowStore.retained, (shardId, rowId, value) => {
       const known = this.#loadRow(shardId, rowId, value, stale);
       if (!known) unreadable++;
     });
     this.#counters.add(counterSlot.retainedRowsUnreadable, unreadable);
     if (unreadable > 0) this.#logger.warn({ rows: unreadable }, 'retained messages could not be read');
-    await this.#rows.forgetLater(stale);
+    for (const [shardId, rowId] of stale) this.#rows.remove(shardId, RowStore.retained, rowId);
     this.#showSize();
     this.#logger.debug(
       { messages: this.count, bytes: this.bytes, deleted: stale.length },
@@ -147,7 +150,8 @@ export class RetainedStore {
     }
     this.#reserve(retainedHeaderBytes + sizeOf(live));
     const length = encodeRetained(live, this.#wallNowMs() + lifeMs, this.#scratch);
-    this.#rows.put(shardId, publisher, token, rowId, this.#scratch.subarray(0, length));
+    const value = this.#scratch.subarray(0, length);
+    this.#shards.putRow(shardId, publisher, token, RowStore.retained, rowId, value, false);
     this.#showSize();
     return token !== NO_TOKEN;
   }
@@ -196,35 +200,36 @@ export class RetainedStore {
     this.#sender.stopAll(session);
   }
 
-  /** Removes what has expired, a bounded part at a time, and repeats deletions that failed. Call about once a second. */
+  /** Removes what has expired, a bounded part at a time. Call about once a second. */
   tick(nowMs: number): void {
-    this.#rows.retry(retriesPerTick);
     if (!this.#index.mayExpire) return;
     let left = sweepRemovalsMax;
     const removed = this.#index.sweep(nowMs, sweepSlots, (slot) => {
       if (left-- === 0) return false;
-      return this.#rows.forget(this.#index.shardIdOf(slot), this.#index.rowIdOf(slot));
+      const shardId = this.#index.shardIdOf(slot);
+      if (!this.#rows.hasRoom(shardId)) return false;
+      this.#rows.remove(shardId, RowStore.retained, this.#index.rowIdOf(slot));
+      return true;
     });
     if (removed === 0) return;
     this.#counters.add(counterSlot.retainedExpired, removed);
     this.#showSize();
   }
 
-  /** Ends all feeds; nothing is written any more. */
+  /** Ends all feeds. */
   close(): void {
     this.#sender.close();
-    this.#rows.close();
   }
 
   #clear(live: LiveMessage, slot: number, publisher: PublisherHandle, token: number): boolean {
-    if (slot < 0 && this.#rows.unconfirmedCount === 0) return false;
+    if (slot < 0 && this.#deletions.count === 0) return false;
     const topic = live.topicBuffer.toString('latin1', live.topicStart, live.topicEnd);
     if (slot >= 0) {
-      this.#rows.delete(this.#index.shardIdOf(slot), this.#index.rowIdOf(slot), topic);
+      this.#deletions.add(this.#index.shardIdOf(slot), this.#index.rowIdOf(slot), topic);
       this.#index.remove(slot);
       this.#showSize();
     }
-    return token !== NO_TOKEN && this.#rows.confirm(publisher, token, topic);
+    return token !== NO_TOKEN && this.#deletions.confirm(publisher, token, topic);
   }
 
   /** Counter of the limit that keeps a message of `bytes` from being retained in `slot` (-1: a new topic), or -1. */
@@ -232,14 +237,14 @@ export class RetainedStore {
     const { retainedMax, retainedBytesMax, retainedMessageBytesMax } = this.#config;
     const index = this.#index;
     if (bytes > retainedMessageBytesMax) return refused.messageBytes;
-    if (slot < 0 && index.count + this.#rows.unconfirmedCount >= retainedMax) return refused.count;
+    if (slot < 0 && index.count + this.#deletions.count >= retainedMax) return refused.count;
     const before = slot < 0 ? 0 : index.sizeOf(slot);
     return bytes > before && index.bytes - before + bytes > retainedBytesMax ? refused.bytes : -1;
   }
 
   #shardFor(topic: Buffer, start: number, end: number, slot: number): number {
     if (slot >= 0) return this.#index.shardIdOf(slot);
-    const deletion = this.#rows.shardOfDeletion(topic, start, end);
+    const deletion = this.#deletions.shardOf(topic, start, end);
     return deletion >= 0 ? deletion : (hashTopic(topic, start, end) >>> 0) % this.#shards.shardCount;
   }
 

@@ -23,6 +23,8 @@ const retryMs = 100;
 const attemptsMax = 50;
 /** Pause between further attempts of what is never given up. */
 const patientRetryMs = 1000;
+/** Writes that are tried again at a time, so that many of a shard that is down leave the thread to others. */
+const retriesMax = 1000;
 
 /** Hears how a row write ended. */
 export type RowDone = (stored: boolean) => void;
@@ -48,7 +50,8 @@ export class RowWriter implements Publisher {
   readonly #waiting = new Map<number, RowWrite[]>();
   /** The newest write of a row that is not committed: an older one that failed must not come after it. */
   readonly #newest = new Map<number, RowWrite>();
-  readonly #timers = new Set<NodeJS.Timeout>();
+  readonly #soon = new Retries(retryMs, (write) => this.#retry(write));
+  readonly #patient = new Retries(patientRetryMs, (write) => this.#retry(write));
   #nextToken = 0;
 
   /** `rowBytesMax`: longer rows are refused; every ring has room for one of that size when it is empty. */
@@ -63,6 +66,11 @@ export class RowWriter implements Publisher {
     let count = this.#underWay.size;
     for (const writes of this.#waiting.values()) count += writes.length;
     return count;
+  }
+
+  /** True when a deletion would be written at once. */
+  hasRoom(shardId: number): boolean {
+    return !this.#waiting.has(shardId) && this.#shards.hasRoom(shardId, rowSlackBytes);
   }
 
   /** Stores row `rowId`. `value` must stay unchanged until `done`. */
@@ -87,13 +95,14 @@ export class RowWriter implements Publisher {
       this.#underWay.delete(token);
       if (status === PublishStatus.stored) this.#end(write, true);
       else if (++write.attempts >= attemptsMax && write.value !== undefined) this.#end(write, false);
-      else this.#again(write);
+      else (write.attempts < attemptsMax ? this.#soon : this.#patient).add(write);
     }
   }
 
   /** Gives up what is pending; nothing is told. */
   close(): void {
-    for (const timer of this.#timers) clearTimeout(timer);
+    this.#soon.close();
+    this.#patient.close();
     this.#underWay.clear();
     this.#waiting.clear();
     this.#handle.close();
@@ -144,26 +153,48 @@ export class RowWriter implements Publisher {
     write.done?.(stored);
   }
 
-  #again(write: RowWrite): void {
-    const timer = setTimeout(
-      () => {
-        this.#timers.delete(timer);
-        const newest = this.#newest.get(write.rowId);
-        if (newest === write) {
-          this.#offer(write);
-        } else if (newest === undefined) {
-          write.done?.(true);
-        } else if (write.done !== undefined) {
-          const { done } = write;
-          const next = newest.done;
-          newest.done = (stored) => {
-            next?.(stored);
-            done(stored);
-          };
-        }
-      },
-      write.attempts < attemptsMax ? retryMs : patientRetryMs,
-    );
-    this.#timers.add(timer);
+  #retry(write: RowWrite): void {
+    const newest = this.#newest.get(write.rowId);
+    if (newest === write) {
+      this.#offer(write);
+    } else if (newest === undefined) {
+      write.done?.(true);
+    } else if (write.done !== undefined) {
+      const { done } = write;
+      const next = newest.done;
+      newest.done = (stored) => {
+        next?.(stored);
+        done(stored);
+      };
+    }
+  }
+}
+
+/** Failed writes, oldest first: a bounded part of them is handed out whenever the pause is over. */
+class Retries {
+  readonly #pauseMs: number;
+  readonly #retry: (write: RowWrite) => void;
+  readonly #writes: RowWrite[] = [];
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(pauseMs: number, retry: (write: RowWrite) => void) {
+    this.#pauseMs = pauseMs;
+    this.#retry = retry;
+  }
+
+  add(write: RowWrite): void {
+    this.#writes.push(write);
+    this.#timer ??= setTimeout(() => this.#handOut(), this.#pauseMs);
+  }
+
+  close(): void {
+    clearTimeout(this.#timer);
+    this.#writes.length = 0;
+  }
+
+  #handOut(): void {
+    const due = this.#writes.splice(0, retriesMax);
+    this.#timer = this.#writes.length > 0 ? setTimeout(() => this.#handOut(), this.#pauseMs) : undefined;
+    for (const write of due) this.#retry(write);
   }
 }

@@ -13,7 +13,7 @@ import type { Counters } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import type { GatewayContext } from './context.js';
 import type { DurableSession, RowPlace } from './durable-session.js';
-import { RowWriter } from './row-writer.js';
+import type { RowWriter } from './row-writer.js';
 import { decodeReceived, decodeSessionRow, type StoredState } from './session-record.js';
 import type { Session } from './session.js';
 
@@ -24,8 +24,6 @@ const redispatchPauseMs = 100;
 const createAttemptsMax = 20;
 const createPauseMs = 250;
 const dropPauseMs = 1000;
-/** Rows are at most this part of a ring: a packet as a will with what belongs to it, and less than the 7/16 of a frame. */
-const rowShareOfRing = 3 / 8;
 
 /** See the file header. */
 export class SessionStore {
@@ -39,7 +37,7 @@ export class SessionStore {
 
   constructor(context: GatewayContext) {
     this.#context = context;
-    this.rows = new RowWriter(context.shards, context.config.ringBytes * rowShareOfRing);
+    this.rows = context.rows;
   }
 
   get counters(): Counters {
@@ -101,10 +99,9 @@ export class SessionStore {
     }
   }
 
-  /** Stops writing; call when the shards close. */
+  /** Call when the shards close: what fails from now on is no news. */
   close(): void {
     this.#isClosed = true;
-    this.rows.close();
   }
 
   shardOf(clientId: string): number {

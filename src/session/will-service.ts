@@ -49,9 +49,6 @@ interface Entry {
   state: 'armed' | 'delayed' | 'publishing';
   /** Gateway clock. */
   dueAtMs: number;
-  row: 'absent' | 'writing' | 'stored';
-  /** What the row is to become once the write under way has ended. */
-  next: Uint8Array | 'deleted' | undefined;
 }
 
 const ended = {
@@ -109,7 +106,6 @@ export class WillService {
         return;
       }
       const entry = this.#entry(record, shardId, rowId, undefined);
-      entry.row = 'stored';
       const other = this.#byClient.get(record.clientId);
       // Two of one client: the older one was being published when the process ended.
       const older = other === undefined ? undefined : other.rowId < rowId ? other : entry;
@@ -192,8 +188,7 @@ export class WillService {
   #entry(record: WillRecord, shardId: number, rowId: number, owner: ClientIdentity | undefined): Entry {
     const bytes = entryBytes + record.properties.length + record.payload.length;
     this.#bytes += bytes;
-    const base = { record, shardId, rowId, owner, bytes };
-    return { ...base, state: 'armed', dueAtMs: 0, row: 'absent', next: undefined };
+    return { record, shardId, rowId, owner, bytes, state: 'armed', dueAtMs: 0 };
   }
 
   #book(entry: Entry): void {
@@ -236,39 +231,15 @@ export class WillService {
     this.#unbook(entry);
     this.#bytes -= entry.bytes;
     this.#deps.counters.add(outcome, 1);
-    this.#writeRow(entry, 'deleted');
+    this.#deps.rows.remove(entry.shardId, RowStore.will, entry.rowId);
   }
 
-  /** One write of a row at a time. */
-  #writeRow(entry: Entry, value: Uint8Array | 'deleted'): void {
-    if (entry.row === 'writing') {
-      entry.next = value;
-      return;
-    }
-    if (value === 'deleted' && entry.row === 'absent') return;
-    entry.row = 'writing';
-    const { shardId, rowId, record } = entry;
+  #writeRow({ shardId, rowId, record }: Entry, value: Uint8Array): void {
     const { rows, logger } = this.#deps;
-    if (value === 'deleted') {
-      rows.remove(shardId, RowStore.will, rowId, () => this.#rowWritten(entry, 'absent'));
-      return;
-    }
     rows.put(shardId, RowStore.will, rowId, value, (isStored) => {
-      if (!isStored) {
-        logger.warn(
-          { clientId: record.clientId },
-          'a will could not be stored: it does not survive a restart',
-        );
-      }
-      this.#rowWritten(entry, 'stored');
+      if (isStored) return;
+      logger.warn({ clientId: record.clientId }, 'a will could not be stored: it does not survive a restart');
     });
-  }
-
-  #rowWritten(entry: Entry, row: 'absent' | 'stored'): void {
-    entry.row = row;
-    const { next } = entry;
-    entry.next = undefined;
-    if (next !== undefined) this.#writeRow(entry, next);
   }
 }
 

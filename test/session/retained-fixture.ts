@@ -4,6 +4,7 @@ import type { SubscriptionOptions } from '../../src/router/route.js';
 import { LiveMessage } from '../../src/session/message.js';
 import type { RetainedReceiver } from '../../src/session/retained-sender.js';
 import { RetainedStore } from '../../src/session/retained-store.js';
+import { RowWriter } from '../../src/session/row-writer.js';
 import { NO_TOKEN, type PublisherHandle, type PublishStatus } from '../../src/shard/link.js';
 import { CounterReader, Counters, createCounterMemory, MAIN_BLOCK } from '../../src/telemetry/counter.js';
 import { createLogger } from '../../src/telemetry/logger.js';
@@ -90,6 +91,7 @@ export function retainedFixture(
   const settled: [number, PublishStatus][] = [];
   const store = new RetainedStore({
     shards,
+    rows: new RowWriter(shards),
     config: loadConfig(env),
     counters: new Counters(memory, MAIN_BLOCK),
     clock: { nowMs: () => clock.atMs },

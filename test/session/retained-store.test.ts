@@ -1,5 +1,5 @@
 /** Retained messages: stored, replaced, cleared, limited, expired, and there again after a restart. Quick tier. */
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { RowStore, PublishStatus } from '../../src/shard/link.js';
 import { slot, slotOf } from '../../src/telemetry/counter-layout.js';
 import { FakeShards } from './fake-shards.js';
@@ -240,6 +240,9 @@ describe('after a restart', () => {
 });
 
 describe('clearing while the shard is down', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] }));
+  afterEach(() => void vi.useRealTimers());
+
   test('the publisher is told, and the row is deleted once the shard is back [broker]', async () => {
     const fixture = retainedFixture();
     fixture.publish('a', 'x');
@@ -254,7 +257,7 @@ describe('clearing while the shard is down', () => {
     await turns(2);
     expect(fixture.settled.at(-1)).toEqual([2, PublishStatus.shardDown]);
     fixture.shards.status = PublishStatus.stored;
-    fixture.store.tick(0);
+    vi.advanceTimersByTime(1000);
     await turns(2);
     expect(rowCount(fixture.shards)).toBe(0);
     expect(fixture.publish('a', '', { token: 3 })).toBe(false);
@@ -279,8 +282,10 @@ describe('clearing while the shard is down', () => {
     await turns(2);
     fixture.shards.status = PublishStatus.stored;
     fixture.publish('a', 'new');
-    fixture.store.tick(0);
+    expect(rowCount(fixture.shards)).toBe(2);
+    vi.advanceTimersByTime(1000);
     await turns(2);
+    expect(rowCount(fixture.shards)).toBe(1);
     const again = retainedFixture({}, fixture.shards);
     await again.store.load();
     expect(await retainedOn(again)).toEqual(['a=new']);

@@ -43,3 +43,31 @@ test('a row that must go is deleted however long its shard is down [broker]', ({
   expect(rows.pendingCount).toBe(0);
   rows.close();
 });
+
+test('many rows of a shard that is down are tried again in parts, and are all stored once it is back [broker]', ({
+  onTestFinished,
+}) => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+  onTestFinished(() => void vi.useRealTimers());
+  const shards = new FakeShards();
+  shards.mode = 'by-hand';
+  shards.status = PublishStatus.shardDown;
+  const rows = new RowWriter(shards);
+  let storedCount = 0;
+  for (let rowId = 1; rowId <= 2500; rowId++) {
+    rows.put(0, RowStore.session, rowId, Buffer.of(1), (stored) => (storedCount += Number(stored)));
+  }
+  shards.settle();
+  shards.status = PublishStatus.stored;
+  const parts: number[] = [];
+  for (let pause = 0; pause < 3; pause++) {
+    vi.advanceTimersByTime(100);
+    parts.push(shards.unsettledCount);
+    shards.settle();
+  }
+  expect(parts).toEqual([1000, 1000, 500]);
+  expect(storedCount).toBe(2500);
+  expect(shards.rowsOf(0, RowStore.session).size).toBe(2500);
+  expect(rows.pendingCount).toBe(0);
+  rows.close();
+});

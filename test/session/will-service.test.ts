@@ -221,18 +221,22 @@ describe('when a will is published', () => {
 
   test('a right that is lost meanwhile drops it [broker]', () => {
     const asked: unknown[] = [];
-    const { wills, listener, reader, rows } = start({
+    const { wills, listener, reader, rows, shards } = start({
       mayPublish: ({ clientId, topic }, by) => {
         asked.push([clientId, topic, by]);
         return false;
       },
     });
     wills.arm('a', will(), owner, 0);
+    // The deletion of its row waits.
+    shards.roomBytes = 0;
     wills.connectionLost('a', 0);
     expect(asked).toEqual([['a', 'will', owner]]);
     expect(listener.seen).toEqual([]);
     expect(reader.total(slotOf('willsEnded', 'not-authorized'))).toBe(1);
     expect(rows()).toEqual(['a']);
+    shards.makeRoom();
+    expect(rows()).toEqual([]);
   });
 });
 
