@@ -3,12 +3,19 @@
  *
  * Always true: a consumer is chosen only while its in-flight count is below its window; the count is raised before
  * the next choice, so a batch spreads; ties go to whoever was chosen longest ago (rotation); joins and leaves move
- * nobody else's place. The counts live in shared memory: the worker adds on dispatch, the main thread subtracts as
- * soon as the client's PUBACK is parsed. Plain reads suffice here: a stale count only delays one message by a turn.
- * Cost: O(consumers) worst case for `least_inflight`, O(1) typical for the others.
+ * nobody else's place. The counts live in shared memory: the worker adds on dispatch, the main thread subtracts as soon
+ * as a client has answered. What is known here is never below them, and plain reads suffice: a stale count delays one
+ * message by a turn. Cost: O(log consumers), `random` O(1); joins and leaves O(consumers), 20 µs with 10,000. With all
+ * busy `least_inflight` chooses 23 M/s of 1,000 and 10 M/s of 10,000; a scan 0.35 and 0.035 (bench/micro/queue).
  */
-import type { DispatchStrategy } from './definition.js';
 import { assert } from '../base/error.js';
+import { MinTree, NONE } from '../base/min-tree.js';
+import type { DispatchStrategy } from './definition.js';
+
+/** Counts looked at, at most, when everybody seems to be full. */
+const LOOKS_MAX = 64;
+/** Draws before the candidates of `random` are looked at one by one. */
+const DRAWS_MAX = 8;
 
 /** A consumer as its shard sees it. */
 export class QueueConsumer {
@@ -22,6 +29,12 @@ export class QueueConsumer {
   delivered = 0;
   acked = 0;
   rejected = 0;
+  /** Its place in the rotation; -1 while it is in no set. */
+  place = -1;
+  /** Its window is full, as far as the set knows. */
+  isFull = false;
+  /** Its place among those with credit, while it has some and that is asked for. */
+  freePlace = -1;
 
   constructor(slot: number, clientId: Buffer, clientInFlightMax: number, noLocal: boolean) {
     this.slot = slot;
@@ -34,11 +47,23 @@ export class QueueConsumer {
 /** See the file header. */
 export class ConsumerSet {
   readonly #list: QueueConsumer[] = [];
+  /** What the present choice goes by. */
+  #strategy: DispatchStrategy = 'least_inflight';
+  #goesByCount = false;
+  /** By place: NONE for a full window, else the in-flight count, 0 where the load does not decide. Not for `random`. */
+  readonly #known = new MinTree();
+  /** Those with credit, in no order. Only for `random`. */
+  readonly #free: QueueConsumer[] = [];
+  #fullCount = 0;
   readonly #inFlightCounts: Int32Array;
   readonly #random: () => number;
-  /** Index of the consumer whose turn is next. */
+  /** Place of the consumer whose turn is next. */
   #turn = 0;
+  /** Place of the next one to be looked at while all seem full. */
+  #look = 0;
   #noLocalCount = 0;
+  /** Members, windows or the strategy have changed since the above was made. */
+  #isStale = false;
 
   constructor(inFlightCounts: Int32Array, random: () => number) {
     this.#inFlightCounts = inFlightCounts;
@@ -60,35 +85,56 @@ export class ConsumerSet {
 
   /** A new consumer takes the place behind everyone whose turn is still to come. */
   add(consumer: QueueConsumer): void {
+    assert(consumer.place < 0, 'a consumer joins once');
     if (consumer.noLocal) this.#noLocalCount++;
+    consumer.place = this.#turn;
     if (this.#turn === 0) {
       this.#list.push(consumer);
     } else {
       this.#list.splice(this.#turn, 0, consumer);
       this.#turn++;
     }
+    this.#isStale = true;
   }
 
   remove(consumer: QueueConsumer): void {
-    const index = this.#list.indexOf(consumer);
-    assert(index >= 0, 'a consumer leaves once');
+    const index = this.#isStale ? this.#list.indexOf(consumer) : consumer.place;
+    assert(this.#list[index] === consumer, 'a consumer leaves once');
     if (consumer.noLocal) this.#noLocalCount--;
     this.#list.splice(index, 1);
+    consumer.place = -1;
     if (index < this.#turn) this.#turn--;
     if (this.#turn >= this.#list.length) this.#turn = 0;
+    this.#isStale = true;
   }
 
   /** Recomputes all windows after a change of the queue's own window. */
   setWindow(queueWindow: number): void {
     for (const consumer of this.#list) consumer.window = Math.min(queueWindow, consumer.clientInFlightMax);
+    this.#isStale = true;
   }
 
   /** True when at least one consumer has credit. */
   hasCredit(): boolean {
-    for (const consumer of this.#list) {
-      if ((this.#inFlightCounts[consumer.slot] as number) < consumer.window) return true;
+    if (this.#isStale) this.#refresh();
+    return this.#fullCount < this.#list.length || this.#lookForCredit();
+  }
+
+  /** A message goes to `consumer`: one more in flight. */
+  assigned(consumer: QueueConsumer): void {
+    const count = Atomics.add(this.#inFlightCounts, consumer.slot, 1) + 1;
+    if (count >= consumer.window) this.#noteFullness(consumer, count);
+    else if (this.#goesByCount && !this.#isStale) this.#known.set(consumer.place, count);
+  }
+
+  /** The main thread has lowered the count of `consumer`, which may have left meanwhile. */
+  answered(consumer: QueueConsumer): void {
+    if (consumer.isFull) {
+      this.#noteFullness(consumer, this.#inFlightCounts[consumer.slot] as number);
+    } else if (this.#goesByCount && !this.#isStale && consumer.place >= 0) {
+      const count = this.#inFlightCounts[consumer.slot] as number;
+      this.#known.set(consumer.place, count > 0 ? count : 0);
     }
-    return false;
   }
 
   /**
@@ -96,75 +142,116 @@ export class ConsumerSet {
    * client id when some consumer set No Local, else undefined.
    */
   pick(strategy: DispatchStrategy, refusedBy: number, from: Buffer | undefined): QueueConsumer | null {
-    switch (strategy) {
-      case 'least_inflight':
-        return this.#pickLeast(refusedBy, from);
-      case 'round_robin':
-        return this.#pickFrom(this.#turn, refusedBy, from);
-      case 'random':
-        return this.#pickRandom(refusedBy, from);
+    if (strategy !== this.#strategy) {
+      this.#strategy = strategy;
+      this.#isStale = true;
     }
+    if (!this.hasCredit()) return null;
+    if (strategy === 'random') return this.#pickRandom(refusedBy, from);
+    const known = this.#known;
+    const place = known.nextUpTo(this.#turn, this.#goesByCount ? known.min : 0);
+    const consumer = this.#list[place] as QueueConsumer;
+    if (this.#isExcluded(consumer, refusedBy, from)) return this.#pickOther(refusedBy, from);
+    this.#turn = place + 1 === this.#list.length ? 0 : place + 1;
+    return consumer;
   }
 
-  #takes(consumer: QueueConsumer, refusedBy: number, from: Buffer | undefined): boolean {
+  #isExcluded(consumer: QueueConsumer, refusedBy: number, from: Buffer | undefined): boolean {
     return (
-      (this.#inFlightCounts[consumer.slot] as number) < consumer.window &&
-      consumer.slot !== refusedBy &&
-      (from === undefined || !consumer.noLocal || !consumer.clientId.equals(from))
+      consumer.slot === refusedBy ||
+      (from !== undefined && consumer.noLocal && consumer.clientId.equals(from))
     );
   }
 
-  #pickLeast(refusedBy: number, from: Buffer | undefined): QueueConsumer | null {
-    const list = this.#list;
-    const counts = this.#inFlightCounts;
-    let best: QueueConsumer | null = null;
-    let bestIndex = 0;
-    let bestCount = Number.MAX_SAFE_INTEGER;
-    let index = this.#turn;
-    for (let i = 0; i < list.length; i++) {
-      const consumer = list[index] as QueueConsumer;
-      const count = counts[consumer.slot] as number;
-      if (count < bestCount && this.#takes(consumer, refusedBy, from)) {
-        best = consumer;
-        bestIndex = index;
-        bestCount = count;
-        // Nobody can have fewer, and the rest had their turn later.
-        if (count <= 0) break;
+  /** The same while those that may not have the message are taken for full: the few subscriptions of one client. */
+  #pickOther(refusedBy: number, from: Buffer | undefined): QueueConsumer | null {
+    const known = this.#known;
+    const passed: number[] = [];
+    const numbers: number[] = [];
+    let chosen: QueueConsumer | null = null;
+    while (known.min < NONE) {
+      const place = known.nextUpTo(this.#turn, this.#goesByCount ? known.min : 0);
+      const consumer = this.#list[place] as QueueConsumer;
+      if (!this.#isExcluded(consumer, refusedBy, from)) {
+        this.#turn = place + 1 === this.#list.length ? 0 : place + 1;
+        chosen = consumer;
+        break;
       }
-      index = index + 1 === list.length ? 0 : index + 1;
+      passed.push(place);
+      numbers.push(known.at(place));
+      known.set(place, NONE);
     }
-    if (best !== null) this.#turn = bestIndex + 1 === list.length ? 0 : bestIndex + 1;
-    return best;
-  }
-
-  #pickFrom(start: number, refusedBy: number, from: Buffer | undefined): QueueConsumer | null {
-    const list = this.#list;
-    let index = start;
-    for (let i = 0; i < list.length; i++) {
-      const consumer = list[index] as QueueConsumer;
-      const next = index + 1 === list.length ? 0 : index + 1;
-      if (this.#takes(consumer, refusedBy, from)) {
-        this.#turn = next;
-        return consumer;
-      }
-      index = next;
-    }
-    return null;
+    for (const [i, place] of passed.entries()) known.set(place, numbers[i] as number);
+    return chosen;
   }
 
   /** Uniform over those with credit: a few blind draws, then a draw among the candidates. */
   #pickRandom(refusedBy: number, from: Buffer | undefined): QueueConsumer | null {
+    const free = this.#free;
+    for (let i = 0; i < DRAWS_MAX; i++) {
+      const consumer = free[Math.floor(this.#random() * free.length)] as QueueConsumer;
+      if (!this.#isExcluded(consumer, refusedBy, from)) return consumer;
+    }
+    // Hardly anybody is left but those that may not have it: few, as they are subscriptions of one client.
+    const candidates = free.filter((consumer) => !this.#isExcluded(consumer, refusedBy, from));
+    return candidates[Math.floor(this.#random() * candidates.length)] ?? null;
+  }
+
+  /** Looks at the counts of the next few: the main thread lowers them before its frame tells. */
+  #lookForCredit(): boolean {
     const list = this.#list;
-    for (let i = 0; i < 3; i++) {
-      const consumer = list[Math.floor(this.#random() * list.length)];
-      if (consumer !== undefined && this.#takes(consumer, refusedBy, from)) return consumer;
+    for (let looks = Math.min(list.length, LOOKS_MAX); looks > 0; looks--) {
+      if (this.#look >= list.length) this.#look = 0;
+      const consumer = list[this.#look++] as QueueConsumer;
+      const count = this.#inFlightCounts[consumer.slot] as number;
+      if (count < consumer.window) this.#noteFullness(consumer, count);
     }
-    let candidates = 0;
-    let chosen: QueueConsumer | null = null;
-    for (const consumer of list) {
-      // Reservoir of one: each candidate ends up chosen with equal probability.
-      if (this.#takes(consumer, refusedBy, from) && this.#random() * ++candidates < 1) chosen = consumer;
+    return this.#fullCount < list.length;
+  }
+
+  /** `count` messages are in flight at `consumer`, which has or had a full window. */
+  #noteFullness(consumer: QueueConsumer, count: number): void {
+    const isFull = count >= consumer.window;
+    if (isFull === consumer.isFull || this.#isStale || consumer.place < 0) return;
+    consumer.isFull = isFull;
+    this.#fullCount += isFull ? 1 : -1;
+    if (this.#strategy !== 'random') {
+      this.#known.set(consumer.place, isFull ? NONE : this.#numberOf(count));
+    } else if (!isFull) {
+      consumer.freePlace = this.#free.push(consumer) - 1;
+    } else {
+      const last = this.#free.pop() as QueueConsumer;
+      if (last === consumer) return;
+      this.#free[consumer.freePlace] = last;
+      last.freePlace = consumer.freePlace;
     }
-    return chosen;
+  }
+
+  /** Number in `#known` of a consumer with credit. */
+  #numberOf(count: number): number {
+    return this.#goesByCount && count > 0 ? count : 0;
+  }
+
+  /** Makes places, counts and credit anew. */
+  #refresh(): void {
+    const list = this.#list;
+    this.#isStale = false;
+    this.#fullCount = 0;
+    // One alone is chosen whatever its load.
+    this.#goesByCount = this.#strategy === 'least_inflight' && list.length > 1;
+    const known = this.#known;
+    const isRandom = this.#strategy === 'random';
+    this.#free.length = 0;
+    known.resize(isRandom ? 0 : list.length);
+    for (let place = 0; place < list.length; place++) {
+      const consumer = list[place] as QueueConsumer;
+      const count = this.#inFlightCounts[consumer.slot] as number;
+      consumer.place = place;
+      consumer.isFull = count >= consumer.window;
+      if (consumer.isFull) this.#fullCount++;
+      else if (isRandom) consumer.freePlace = this.#free.push(consumer) - 1;
+      else known.put(place, this.#numberOf(count));
+    }
+    known.build();
   }
 }

@@ -207,6 +207,7 @@ export class Queue implements RedeliveryTarget {
   #unassign(slot: number, consumer: QueueConsumer): boolean {
     const { inFlight } = this.#host;
     consumer.listHead = inFlight.unassign(slot, consumer.listHead);
+    this.consumers.answered(consumer);
     if (((inFlight.flags[slot] as number) & EntryFlag.void) !== 0) return this.#dropIfOver(slot);
     this.inFlightCount--;
     this.inFlightBytes -= inFlight.recordBytes[slot] as number;
@@ -336,7 +337,7 @@ export class Queue implements RedeliveryTarget {
     this.inFlightBytes += recordBytes;
     this.counters.delivered++;
     if (attempt > 1) this.counters.redelivered++;
-    Atomics.add(host.inFlightCounts, consumer.slot, 1);
+    this.consumers.assigned(consumer);
     host.deliver(
       consumer.slot,
       tag,

@@ -24,22 +24,24 @@ function seededRandom(): () => number {
   };
 }
 
-function task(strategy: DispatchStrategy, consumers: number, hasSlow: boolean): Task {
-  const name = `${strategy}, ${consumers} consumers${hasSlow ? ', one in ten slow' : ''}`;
-  const counts = new Int32Array(new SharedArrayBuffer(consumers * 4));
+function task(strategy: DispatchStrategy, size: number, hasSlow: boolean): Task {
+  const name = `${strategy}, ${size} consumers${hasSlow ? ', one in ten slow' : ''}`;
+  const counts = new Int32Array(new SharedArrayBuffer(size * 4));
   const set = new ConsumerSet(counts, seededRandom());
-  const chosen = new Float64Array(consumers);
-  for (let slot = 0; slot < consumers; slot++) {
-    set.add(new QueueConsumer(slot, Buffer.from(`consumer-${slot}`), window, false));
-  }
+  const chosen = new Float64Array(size);
+  const consumers = Array.from(
+    { length: size },
+    (_, slot) => new QueueConsumer(slot, Buffer.from(`consumer-${slot}`), window, false),
+  );
+  for (const consumer of consumers) set.add(consumer);
   set.setWindow(window);
   const isSlow = (slot: number): boolean => hasSlow && slot % 10 === 0;
   /** Slots in the order in which they will ack. */
   const outstanding: number[] = [];
   let oldest = 0;
-  for (let slot = 0; slot < consumers; slot++) counts[slot] = isSlow(slot) ? window : 0;
+  for (let slot = 0; slot < size; slot++) counts[slot] = isSlow(slot) ? window : 0;
   for (let round = 0; round < window / 2; round++) {
-    for (let slot = 0; slot < consumers; slot++) {
+    for (let slot = 0; slot < size; slot++) {
       if (isSlow(slot)) continue;
       outstanding.push(slot);
       counts[slot] = (counts[slot] as number) + 1;
@@ -52,18 +54,19 @@ function task(strategy: DispatchStrategy, consumers: number, hasSlow: boolean): 
       for (let i = 0; i < operations; i++) {
         const consumer = set.pick(strategy, -1, undefined);
         if (consumer === null) throw new Error(`${name}: nobody has credit`);
+        set.assigned(consumer);
         const { slot } = consumer;
-        counts[slot] = (counts[slot] as number) + 1;
         chosen[slot] = (chosen[slot] as number) + 1;
         const acking = outstanding[oldest] as number;
         counts[acking] = (counts[acking] as number) - 1;
+        set.answered(consumers[acking] as QueueConsumer);
         outstanding[oldest] = slot;
         oldest = oldest + 1 === outstanding.length ? 0 : oldest + 1;
       }
       let full = 0;
       let fewest = Number.POSITIVE_INFINITY;
       let most = 0;
-      for (let slot = 0; slot < consumers; slot++) {
+      for (let slot = 0; slot < size; slot++) {
         if ((counts[slot] as number) > window) full++;
         if (isSlow(slot)) continue;
         fewest = Math.min(fewest, chosen[slot] as number);
