@@ -5,7 +5,8 @@
  * Always true: with nothing configured there is no such object and nothing is asked per message; with a file everything
  * is denied that neither it nor the client's own rules allow; a client with rules and no file has those rules only.
  * What the server keeps under `$SYS`, `$share`, `$q` and `$queue` is published by no client, not even a superuser.
- * A file that is broken when it is read again changes nothing. Gives up: taking back subscriptions already granted.
+ * A file that is broken when it is read again changes nothing, a good one is told to who takes subscriptions back.
+ * Gives up: a memory of what was decided for clients that are gone.
  */
 import { readFileSync, stat, statSync, type Stats } from 'node:fs';
 
@@ -46,6 +47,8 @@ export interface AccessControl {
   maySubscribe(subject: Subject, filter: string, qos: number, queue?: QueueRef): boolean;
   /** Reads the file again; false and an error in the log when it is broken, in which case the old one stays. */
   reload(): boolean;
+  /** `changed` is called whenever other rules have come into force. */
+  onChange(changed: () => void): void;
   /** Ends the watch of the file. */
   close(): void;
 }
@@ -118,6 +121,7 @@ class Access implements AccessControl {
   #lastSeen = '';
   #file: AclFile | undefined;
   #generation = 0;
+  readonly #changed: (() => void)[] = [];
 
   constructor(config: AccessConfig, log: AccessLog, counters: Pick<Counters, 'add'>) {
     this.#config = config;
@@ -176,7 +180,12 @@ class Access implements AccessControl {
     this.#generation++;
     this.#counters.add(reloaded, 1);
     this.#log.info({ file: aclFile }, 'the ACL file was read again');
+    for (const changed of this.#changed) changed();
     return true;
+  }
+
+  onChange(changed: () => void): void {
+    this.#changed.push(changed);
   }
 
   close(): void {

@@ -11,6 +11,7 @@ import { memoryLimits } from './memory-limit.js';
 import { LiveMessage } from './message.js';
 import { QueueWaiters } from './queue-waiters.js';
 import { SessionRegistry } from './registry.js';
+import { RightsReview } from './rights-review.js';
 import { RetainedStore } from './retained-store.js';
 import { RowWriter } from './row-writer.js';
 import { SessionStore } from './session-store.js';
@@ -42,6 +43,7 @@ export function buildContext(options: ContextOptions): GatewayContext {
     publisher,
     registry,
     waiters: new QueueWaiters(options.catalogue),
+    rights: new RightsReview({ access: hooks.access, registry, logger }),
     live: new LiveMessage(),
   } as Omit<GatewayContext, 'sessions' | 'wills' | 'shares'> & {
     -readonly [K in 'sessions' | 'wills' | 'shares']: GatewayContext[K];
@@ -84,6 +86,7 @@ export function tickContext(context: GatewayContext, nowMs: number): void {
 
 /** No client is there any more. */
 export function closeContext(context: GatewayContext): void {
+  context.rights.close();
   context.waiters.close();
   context.publisher.close();
   context.sessions.close();

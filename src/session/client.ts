@@ -277,6 +277,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
       this.close(reasonCode.notAuthorized);
     } else {
       this.#inbound?.proveAnew(step.identity);
+      if (this.#session !== undefined) this.#context.rights.review(this.#session);
       this.#expireAt(step.identity.expiresAtMs);
       this.sendAuth(reasonCode.success, this.#authentication.method ?? '', step.data);
     }

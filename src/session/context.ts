@@ -19,6 +19,7 @@ import type { QueueWaiters } from './queue-waiters.js';
 import type { SessionRegistry } from './registry.js';
 import type { RetainedStore } from './retained-store.js';
 import type { RowWriter } from './row-writer.js';
+import type { RightsReview } from './rights-review.js';
 import type { Session } from './session.js';
 import type { SessionStore } from './session-store.js';
 import type { ShareDispatch } from './share-dispatch.js';
@@ -99,6 +100,7 @@ export interface GatewayContext {
   readonly publisher: LocalPublisher;
   readonly registry: SessionRegistry;
   readonly waiters: QueueWaiters;
+  readonly rights: RightsReview;
   /** The one message that is being published in this moment. */
   readonly live: LiveMessage;
 }

@@ -32,6 +32,8 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
   #deliveryQos = 1;
   #state: 'idle' | 'waiting' | 'attached' = 'idle';
   #attachment: Attachment | undefined;
+  /** What it is attached to. */
+  #queue: QueueDefinition | undefined;
 
   constructor(
     subscription: QueueSubscription,
@@ -90,6 +92,13 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
     this.#state = 'idle';
   }
 
+  /** The rights of the client have changed: gives up a queue that it may not have any more, takes one that it now may. */
+  review(): void {
+    if (this.#state === 'idle') return;
+    if (this.#queue !== undefined && !this.#mayAttach(this.#queue)) this.#detach();
+    this.#seek();
+  }
+
   /** UNSUBSCRIBE, or the end of the session. */
   close(): void {
     this.disconnected();
@@ -140,6 +149,7 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
       return;
     }
     this.#state = 'attached';
+    this.#queue = found;
     const { shards } = this.#context;
     this.#attachment = shards.attach(shards.shardOf(found.topicFilter), found.id, this);
   }
@@ -160,6 +170,7 @@ export class QueueSubscriptionState implements Consumer, QueueWaiter {
     const attachment = this.#attachment;
     if (attachment === undefined) return;
     this.#attachment = undefined;
+    this.#queue = undefined;
     this.#state = 'waiting';
     this.#session.outbound.forget(attachment);
     attachment.detach();

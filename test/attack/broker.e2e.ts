@@ -77,9 +77,16 @@ describe('a guarded broker', () => {
     const { broker, connect, aclFile } = await startGuardedBroker();
     const mallory = await connect('mallory');
     expect(await publishCode(mallory, 'secret/a')).toBe(notAuthorized);
-    writeFileSync(aclFile, 'user mallory\ntopic write secret/#\n');
+    const alice = await connect('alice');
+    expect(await subscribeCodes(alice, ['alice/#', 'jobs/#'])).toEqual([1, 1]);
+    const root = await connect('root');
+    const granted = 'user root\ntopic write #\nuser alice\ntopic read jobs/#\n';
+    writeFileSync(aclFile, `${granted}user mallory\ntopic write secret/#\n`);
     process.kill(broker.pid, 'SIGHUP');
     await until(async () => (await publishCode(mallory, 'secret/a')) !== notAuthorized, 'the new file');
+    await until(() => broker.output.includes('their right was withdrawn'), 'the end of the subscription');
+    for (const topic of ['alice/a', 'jobs/a']) expect(await publishCode(root, topic)).toBeLessThan(0x80);
+    expect((await alice.expect('publish')).topic).toBe('jobs/a');
     expect(await publishCode(mallory, 'mallory/a')).toBe(notAuthorized);
     writeFileSync(aclFile, 'user mallory\ntopic wriet mallory/#\n');
     process.kill(broker.pid, 'SIGHUP');

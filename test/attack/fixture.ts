@@ -61,6 +61,8 @@ export interface GuardedOptions {
   readonly env?: Readonly<Record<string, string>>;
   readonly auth?: Partial<AuthSettings>;
   readonly hooks?: GatewayOptions['hooks'];
+  /** Durable sessions get their messages through queues of their own, as from a broker. */
+  readonly hasSessionQueues?: boolean;
 }
 
 let passwordLines: Promise<string> | undefined;
@@ -99,6 +101,7 @@ export async function startGuarded(options: GuardedOptions = {}): Promise<Guarde
   });
   const target = await startGateway({
     hooks: { ...options.hooks, authenticator, access },
+    hasSessionQueues: options.hasSessionQueues ?? false,
     ...(options.env === undefined ? {} : { env: options.env }),
   });
   return {

@@ -8,6 +8,7 @@ export function accessWithout(denied: string): AccessControl {
     mayPublishBytes: (_subject, topic, start, end) => topic.toString('utf8', start, end) !== denied,
     maySubscribe: (_subject, filter) => filter !== denied,
     reload: () => true,
+    onChange: () => undefined,
     close: () => undefined,
   };
 }
