@@ -11,10 +11,19 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
+import { writeTlsFiles } from './tls-files.mjs';
+
 const entry = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+const heapProbe = new URL('./heap-probe.mjs', import.meta.url).href;
+const uwsModule = new URL('./uws-module.mjs', import.meta.url).href;
+/** A PROXY header keeps a WebSocket listener on the library `ws` when the other engine is there. */
+const proxyPreface = Buffer.from('PROXY UNKNOWN\r\n', 'latin1');
 const startMsMax = 30_000;
 const stopMsMax = 20_000;
 const keptLines = 40;
+/** Names of kinds in the ready line, where they differ. */
+const kindKeys = { tcp: 'mqtt', tls: 'mqtts' };
+const heapMsMax = 5000;
 
 /**
  * Bounds that make state small and short-lived, so that what still grows is a leak. Only variables that the
@@ -60,12 +69,14 @@ export class BrokerProcess {
   /** Lines of level error or fatal, and whatever came on standard error. */
   complaints = [];
   #httpPort = 0;
+  #listeners = [{ kind: 'tcp', name: 'mqtt' }];
   #child;
   #exit;
   #folder = '';
   /** Signal or code, once the process has ended. */
   #end;
   #isStopping = false;
+  #answerHeap;
 
   /** Resolves when the broker is ready; throws with what it said when it is not. */
   async start(targets) {
@@ -79,17 +90,19 @@ export class BrokerProcess {
     env.SLUICE_HTTP_PORT = '0';
     env.SLUICE_MQTT_PORT = '0';
     if (known.has('SLUICE_LISTENERS')) {
-      const listeners = [{ kind: 'tcp', name: 'mqtt', host: '127.0.0.1', port: 0 }];
-      if (targets.includes('ws')) listeners.push({ kind: 'ws', name: 'ws', host: '127.0.0.1', port: 0 });
-      if (targets.includes('proxy')) {
-        listeners.push({ kind: 'tcp', name: 'proxy', host: '127.0.0.1', port: 0, proxyProtocol: true });
-      }
-      env.SLUICE_LISTENERS = JSON.stringify(listeners);
+      this.#listeners = await this.#listenersFor(targets);
+      env.SLUICE_LISTENERS = JSON.stringify(this.#listeners);
     }
-    const child = spawn(process.execPath, ['--max-old-space-size=512', entry, 'start'], {
+    if (targets.includes('uws')) {
+      env.SLUICE_WS_ENGINE = 'uws';
+      env.FUZZ_UWS = uwsModule;
+    }
+    const flags = ['--max-old-space-size=512', '--expose-gc', '--import', heapProbe];
+    const child = spawn(process.execPath, [...flags, entry, 'start'], {
       env,
-      stdio: ['ignore', 'pipe', 'pipe'],
+      stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
     });
+    child.on('message', ({ liveBytes }) => this.#answerHeap?.(liveBytes));
     this.#child = child;
     this.#exit = new Promise((resolve) => {
       child.once('exit', (code, signal) => {
@@ -100,7 +113,7 @@ export class BrokerProcess {
     const ready = new Promise((resolve) => {
       createInterface({ input: child.stdout }).on('line', (line) => {
         if (line.includes('"Sluice is ready"')) {
-          this.#learn(JSON.parse(line), targets);
+          this.#learn(JSON.parse(line));
           resolve();
         }
         if (/"level":"(error|fatal)"|unhandledRejection|uncaughtException|AssertionError/.test(line)) {
@@ -119,11 +132,56 @@ export class BrokerProcess {
     }).then((answer) => answer.text());
   }
 
-  /** The ready line names every listener by its kind, or by its name when there are several of a kind. */
-  #learn(ready, targets) {
-    const portOf = (name) => Number(/:(\d+)$/.exec(ready[name] ?? '')?.[1]);
-    for (const name of new Set(['mqtt', ...targets])) this.ports[name] = portOf(name);
+  /** Entries of SLUICE_LISTENERS. */
+  async #listenersFor(targets) {
+    const place = { host: '127.0.0.1', port: 0 };
+    const entries = {
+      ws: { kind: 'ws', proxyProtocol: true },
+      uws: { kind: 'ws' },
+      proxy: { kind: 'tcp', proxyProtocol: true },
+      tls: { kind: 'tls' },
+      wss: { kind: 'wss' },
+      handshake: { kind: 'tls' },
+    };
+    const files = await writeTlsFiles(this.#folder);
+    const listeners = [{ kind: 'tcp', name: 'mqtt', ...place }];
+    for (const name of targets) {
+      const entry = entries[name];
+      if (entry === undefined) continue;
+      listeners.push({ name, ...place, ...entry, ...(/^(?:tls|wss)$/.test(entry.kind) && files) });
+    }
+    return listeners;
+  }
+
+  /** Where and how the cases of a target are played. */
+  placeOf(target) {
+    return {
+      port: this.ports[target],
+      preface: target === 'ws' ? proxyPreface : undefined,
+      isSecure: target === 'tls' || target === 'wss',
+    };
+  }
+
+  /** The ready line names the first listener of a kind by its kind, further ones by their names. */
+  #learn(ready) {
+    const portOf = (key) => Number(/:(\d+)$/.exec(ready[key] ?? '')?.[1]);
+    const seen = new Set();
+    for (const { kind, name } of this.#listeners) {
+      this.ports[name] = portOf(seen.has(kind) ? name : (kindKeys[kind] ?? kind));
+      seen.add(kind);
+    }
     this.#httpPort = portOf('http');
+    this.ports.http = this.#httpPort;
+  }
+
+  /** What is alive in the main thread after a collection, in bytes; undefined when the broker does not answer. */
+  async liveBytes() {
+    if (this.#end !== undefined || !this.#child.connected) return undefined;
+    const answer = new Promise((resolve) => {
+      this.#answerHeap = resolve;
+    });
+    this.#child.send('heap', () => {});
+    return Promise.race([answer, pause(heapMsMax)]);
   }
 
   get pid() {
@@ -180,9 +238,17 @@ async function knownVariables() {
   return new Set(sections.flatMap(({ fields }) => Object.values(fields).map(({ name }) => name)));
 }
 
-/** True when the compiled broker can listen with more than plain TCP. */
-export async function hasListeners() {
-  return (await knownVariables()).has('SLUICE_LISTENERS');
+/** Those of `names` that the compiled broker can listen for here. */
+export async function availableTargets(names) {
+  const hasListeners = (await knownVariables()).has('SLUICE_LISTENERS');
+  // Its binaries are for some versions of Node only.
+  const hasUws = await import(uwsModule).then(
+    () => true,
+    () => false,
+  );
+  return names.filter(
+    (name) => name === 'mqtt' || name === 'http' || (hasListeners && (name !== 'uws' || hasUws)),
+  );
 }
 
 function pause(milliseconds) {

@@ -1,7 +1,8 @@
 /**
- * The fuzzer: seeded mutations of MQTT packets, WebSocket frames and PROXY headers against a real broker.
+ * The fuzzer: seeded mutations of MQTT packets, WebSocket frames, PROXY headers, TLS records and HTTP requests against a
+ * real broker.
  *
- *   npm run fuzz -- --seconds 60 --seed 7 --target all      (mqtt, ws, proxy, or several by commas)
+ *   npm run fuzz -- --seconds 60 --seed 7 --target all      (or some of the targets, by commas)
  *   npm run fuzz -- --replay 'mqtt:101100044d5154…,3003…'    (writes by commas, cases by semicolons)
  *
  * A run is good when the broker lives, logs no error, keeps its memory, serves two healthy clients all the while,
@@ -9,17 +10,20 @@
  */
 import { parseArgs } from 'node:util';
 
-import { hasListeners, startBroker } from './broker-process.mjs';
+import { availableTargets, startBroker } from './broker-process.mjs';
 import { caseOf, targetNames } from './case.mjs';
 import { play } from './driver.mjs';
 import { minimise } from './minimise.mjs';
 import { packetsOf } from './mutation.mjs';
 import { startObserver } from './observer.mjs';
-import { judgeMemory, median, megabytes, quantile } from './verdict.mjs';
+import { judgeDelays, judgeLive, judgeMemory, median, megabytes, quantile } from './verdict.mjs';
 
 const concurrency = 12;
 const rememberedCases = 200;
 const sampleMs = 250;
+/** A collection stops the broker for some milliseconds. */
+const heapSampleMsMin = 1000;
+const heapSamples = 60;
 const reportMs = 10_000;
 const settleMs = 100;
 const endMsMax = 15_000;
@@ -31,6 +35,7 @@ const { values } = parseArgs({
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     target: { type: 'string', default: 'all' },
     'delay-max': { type: 'string', default: '10000' },
+    'delay-99': { type: 'string', default: '2000' },
     replay: { type: 'string' },
   },
 });
@@ -43,8 +48,7 @@ function say(text) {
 }
 
 async function chosenTargets(text) {
-  const canListen = await hasListeners();
-  const available = targetNames.filter((name) => name === 'mqtt' || canListen);
+  const available = await availableTargets(targetNames);
   const asked = text === 'all' ? available : text.split(',');
   const unknown = asked.filter((name) => !available.includes(name));
   if (unknown.length > 0)
@@ -59,8 +63,9 @@ async function fuzz() {
   const broker = await startBroker(targets);
   const recent = [];
   const rss = [];
+  const live = [];
   let iterations = 0;
-  let refused = 0;
+  const outcomes = { refused: 0, silent: 0, answered: 0 };
   let trouble;
   let observer;
   try {
@@ -73,29 +78,48 @@ async function fuzz() {
         () => {},
       );
     }, sampleMs);
+    const heapSampler = setInterval(
+      () => {
+        const connections = iterations;
+        broker.liveBytes().then(
+          (bytes) => bytes !== undefined && live.push({ connections, bytes }),
+          () => {},
+        );
+      },
+      Math.max(heapSampleMsMin, (seconds * 1000) / heapSamples),
+    );
     let reportAt = startedAt + reportMs;
     const worker = async () => {
       while (trouble === undefined && performance.now() < end) {
         const one = caseOf(seed, iterations++, targets);
         recent.push(one);
         if (recent.length > rememberedCases) recent.shift();
-        if ((await play(one, broker.ports[one.target])) === 'refused') refused++;
+        const outcome = await play(one, broker.placeOf(one.target));
+        outcomes[outcome]++;
         trouble ??= broker.trouble ?? observer.trouble;
         if (performance.now() > reportAt) {
           reportAt += reportMs;
-          report(iterations, performance.now() - startedAt, rss, observer.delays);
+          report(iterations, performance.now() - startedAt, rss, live, observer.delays);
         }
       }
     };
     await Promise.all(Array.from({ length: concurrency }, worker));
     clearInterval(sampler);
-    report(iterations, performance.now() - startedAt, rss, observer.delays);
-    if (refused > 0) say(`fuzz: ${refused} connections were refused`);
-    if (trouble === undefined && refused === iterations) trouble = 'every connection was refused';
+    clearInterval(heapSampler);
+    report(iterations, performance.now() - startedAt, rss, live, observer.delays);
+    say(
+      `fuzz: ${outcomes.answered} connections got an answer, ${outcomes.silent} none, ${outcomes.refused} were refused`,
+    );
+    if (trouble === undefined && outcomes.answered === 0) trouble = 'no connection got an answer';
     await observer.stop();
     trouble ??= await reach(broker);
     trouble ??=
-      observer.trouble ?? (await leftConnections(broker)) ?? judgeMemory(rss).trouble ?? broker.trouble;
+      observer.trouble ??
+      judgeDelays(observer.delays, Number(values['delay-99'])) ??
+      (await leftConnections(broker)) ??
+      judgeMemory(rss).trouble ??
+      judgeLive(live).trouble ??
+      broker.trouble;
   } catch (error) {
     trouble ??= broker.trouble ?? `the fuzzer could not go on: ${error.stack}`;
   }
@@ -110,15 +134,21 @@ async function fuzz() {
   return 1;
 }
 
-function report(iterations, elapsedMs, rss, delays) {
+function report(iterations, elapsedMs, rss, live, delays) {
+  const { bytesPerConnection } = judgeLive(live);
   const { firstBytes, lastBytes } = judgeMemory(rss);
   const memory =
     firstBytes === undefined
       ? `${megabytes(median(rss.slice(-8)))} MB`
       : `${megabytes(firstBytes)} MB early, ${megabytes(lastBytes)} MB late`;
+  const kept =
+    live.length === 0
+      ? ''
+      : `, alive ${megabytes(live.at(-1).bytes)} MB` +
+        (bytesPerConnection === undefined ? '' : ` (${bytesPerConnection.toFixed(1)} bytes per connection)`);
   say(
     `fuzz: ${(elapsedMs / 1000).toFixed(0)} s, ${iterations} connections, ` +
-      `${Math.round((iterations * 1000) / elapsedMs)}/s; memory ${memory}; healthy clients: ` +
+      `${Math.round((iterations * 1000) / elapsedMs)}/s; memory ${memory}${kept}; healthy clients: ` +
       `${delays.length} messages, median ${median(delays).toFixed(1)} ms, 99 % below ` +
       `${quantile(delays, 0.99).toFixed(1)} ms, longest ${quantile(delays, 1).toFixed(1)} ms`,
   );
@@ -130,8 +160,14 @@ async function reach(broker) {
   const of = (name) => counters.get(name) ?? 0;
   const packets = of('sluice_packets_received_total');
   const faults = of('sluice_protocol_errors_total');
-  say(`fuzz: the broker took ${packets} packets and answered ${faults} faults of its peers`);
-  return packets > 0 && faults > 0 ? undefined : 'the cases reached neither packets nor faults';
+  const refusals = of('sluice_connections_refused_total');
+  say(
+    `fuzz: the broker took ${packets} packets, answered ${faults} faults of its peers and refused ${refusals} connections`,
+  );
+  // Packets are the healthy clients' as well; the API does not count what it refuses.
+  return faults + refusals > 0 || targets.every((target) => target === 'http')
+    ? undefined
+    : 'the cases reached no fault';
 }
 
 /** Every connection has been closed from here; the broker must come to know it. */
@@ -149,7 +185,7 @@ async function leftConnections(broker) {
 async function playAll(cases, broker) {
   const observer = await startObserver(broker.ports.mqtt, Number(values['delay-max']));
   for (const one of cases) {
-    await play(one, broker.ports[one.target]);
+    await play(one, broker.placeOf(one.target));
     if (broker.trouble !== undefined) break;
   }
   await new Promise((resolve) => setTimeout(resolve, settleMs));

@@ -37,6 +37,8 @@ describe('the fuzzer', () => {
       'all',
       '--delay-max',
       '60000',
+      '--delay-99',
+      '60000',
     );
     expect(output).toContain('fuzz: all good');
     expect(code, output).toBe(0);

@@ -7,7 +7,7 @@ import { connectBytes, packetBytes, packetTypes } from '../../fuzz/corpus.mjs';
 import { minimise } from '../../fuzz/minimise.mjs';
 import { mutate, packetsOf, putTogether, takeApart, varint } from '../../fuzz/mutation.mjs';
 import { randomOf } from '../../fuzz/random.mjs';
-import { judgeMemory, median, quantile } from '../../fuzz/verdict.mjs';
+import { judgeDelays, judgeLive, judgeMemory, median, quantile } from '../../fuzz/verdict.mjs';
 import { parseControlFrame } from '../../src/mqtt/control-frame.js';
 
 function hashOf(seed: number, targets: readonly string[]): string {
@@ -91,6 +91,29 @@ describe('what the fuzzer makes of a run', () => {
     expect(judgeMemory(flat).trouble).toBeUndefined();
     expect(judgeMemory(growing).trouble).toMatch(/^memory grew from \d+ to \d+ MB/);
     expect(judgeMemory(growing.slice(0, 20)).trouble).toBeUndefined();
+  });
+
+  test('what stays alive per connection is a leak when it neither is small nor levels off [broker]', () => {
+    const points = (bytesAt: (at: number) => number) =>
+      Array.from({ length: 60 }, (_, at) => ({
+        connections: at * 1000,
+        bytes: 50 * mb + bytesAt(at) + (at % 5) * 100_000,
+      }));
+    expect(judgeLive(points(() => 0)).trouble).toBeUndefined();
+    expect(judgeLive(points((at) => at * 1000 * 200)).trouble).toMatch(
+      /^20\d bytes stay alive per connection: \d+ MB since/,
+    );
+    // A set that fills up to its bound.
+    expect(judgeLive(points((at) => Math.min(at, 35) * 1000 * 400)).trouble).toBeUndefined();
+    expect(judgeLive(points((at) => at * 1000 * 20)).trouble).toBeUndefined();
+    expect(judgeLive(points((at) => at * 1000 * 200).slice(0, 10)).trouble).toBeUndefined();
+  });
+
+  test('healthy clients must have exchanged messages in time [broker]', () => {
+    const delays = Array.from({ length: 1000 }, (_, at) => (at < 985 ? 5 : 900));
+    expect(judgeDelays(delays, 1000)).toBeUndefined();
+    expect(judgeDelays(delays, 500)).toMatch(/took longer than 900 ms/);
+    expect(judgeDelays([], 1000)).toMatch(/exchanged nothing/);
   });
 
   test('median and quantile [broker]', () => {
