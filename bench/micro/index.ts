@@ -26,6 +26,7 @@ export const microBenches: Readonly<Record<string, () => Promise<MicroBench>>> =
   'queue/queue': async () => (await import('./queue/queue.js')).benchQueue,
   'router/retained-index': async () => (await import('./router/retained-index.js')).benchRetainedIndex,
   'router/router': async () => (await import('./router/router.js')).benchRouter,
+  'router/share-group': async () => (await import('./router/share-group.js')).benchShareGroup,
   'router/topic-tree': async () => (await import('./router/topic-tree.js')).benchTopicTree,
   'session/retained-sender': async () => (await import('./session/retained-sender.js')).benchRetainedSender,
 };

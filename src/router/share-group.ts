@@ -1,16 +1,19 @@
 /**
  * One shared subscription: the members of `$share/<name>/<filter>` and the choice among them. Main thread.
  *
- * Always true: a message goes to one member; whoever is connected comes before whoever is away,
- * and among these only members that are kept messages (QoS > 0) count; joins and leaves move nobody else's
- * place; ties go to whoever was chosen longest ago. The hashes are rendezvous hashes: a member that goes moves
- * only its own publishers or topics. A pick allocates nothing.
- * Cost: O(1) typical for round_robin, random and sticky; O(members) for the others, and when most are away.
+ * Always true: a message goes to one member; whoever is connected comes before whoever is away, and among these only
+ * members that are kept messages (QoS > 0) count; joins and leaves move nobody else's place; ties go to whoever was
+ * chosen longest ago. What is known of a member is the truth or better: `improved` says when it has become better, and
+ * who is about to be chosen is looked at first, so what has become worse costs once. The hashes are rendezvous hashes:
+ * a member that goes moves only its own publishers or topics. A pick allocates nothing.
+ * Cost: O(log members), `random` O(1), the hashes O(members): weights are of members and not of places, so that all of
+ * them are compared; joins and leaves O(members).
  */
 import { assert } from '../base/error.js';
+import { MinTree, NONE } from '../base/min-tree.js';
 import type { ShareStrategy } from '../config/share-settings.js';
 import { routeSubscriber } from './route.js';
-import type { Grant, RouteSubscriber, SubscriptionOptions } from './route.js';
+import type { RouteSubscriber, SubscriptionOptions } from './route.js';
 
 /** How groups choose. */
 export interface ShareOptions<S> {
@@ -21,27 +24,49 @@ export interface ShareOptions<S> {
   readonly hashOf?: (subscriber: S) => number;
 }
 
-/** A member: what it is granted, and the number by which the hashes know it. */
-interface Member<S> extends RouteSubscriber<S> {
-  readonly grant: Grant;
-  readonly key: number;
-}
-
 /** How good a choice a member is; lower is better. */
 const tier = { ready: 0, busy: 1, away: 2, none: 3 } as const;
-const blindDraws = 3;
+/** Number of a member that is ready, by load; those of the other tiers are above. */
+const loadMax = NONE - 4;
+
+/** The place of a member in its group, as long as it stays. */
+export class ShareSeat<S> {
+  readonly group: ShareGroup<S>;
+  /** Number by which the hashes know it. */
+  readonly key: number;
+  /** What it is granted; replaced when it subscribes again. */
+  member: RouteSubscriber<S>;
+  /** In the order of turns. */
+  place = -1;
+  /** The tier that it is thought to have, and its place in that list. Only for `random`. */
+  tier = -1;
+  tierPlace = -1;
+
+  constructor(group: ShareGroup<S>, key: number, member: RouteSubscriber<S>) {
+    this.group = group;
+    this.key = key;
+    this.member = member;
+  }
+}
 
 /** See the file header. `S` is the handle of a subscriber, compared by identity. */
 export class ShareGroup<S> {
   readonly shareName: string;
   readonly topicFilter: string;
   readonly #options: ShareOptions<S>;
-  readonly #list: Member<S>[] = [];
-  readonly #bySubscriber = new Map<S, Member<S>>();
-  /** Index of the member whose turn is next. */
+  readonly #list: ShareSeat<S>[] = [];
+  readonly #bySubscriber = new Map<S, ShareSeat<S>>();
+  readonly #goesByLoad: boolean;
+  /** By place, the least that may be right: tier, or where load decides load and above all loads tier. */
+  readonly #known = new MinTree();
+  /** By tier, the best that may be right. Only for `random`. */
+  readonly #tiers: readonly ShareSeat<S>[][] = [[], [], [], []];
+  /** Members have come or gone since `#known` was made. */
+  #isStale = false;
+  /** Place of the member whose turn is next. */
   #turn = 0;
   #joined = 0;
-  #stuckTo: Member<S> | undefined = undefined;
+  #stuckTo: ShareSeat<S> | undefined = undefined;
 
   constructor(shareName: string, topicFilter: string, options: ShareOptions<S>) {
     assert(
@@ -51,6 +76,7 @@ export class ShareGroup<S> {
     this.shareName = shareName;
     this.topicFilter = topicFilter;
     this.#options = options;
+    this.#goesByLoad = options.strategy === 'least_inflight';
   }
 
   /** Members, connected or away. */
@@ -60,52 +86,75 @@ export class ShareGroup<S> {
 
   /** All members, in the order of their turns. */
   members(): readonly RouteSubscriber<S>[] {
-    return this.#list;
+    return this.#list.map(({ member }) => member);
   }
 
   /** The member that `subscriber` is, or undefined. */
   get(subscriber: S): RouteSubscriber<S> | undefined {
+    return this.#bySubscriber.get(subscriber)?.member;
+  }
+
+  /** The seat of `subscriber`, the same until it leaves; undefined when it is no member. */
+  seatOf(subscriber: S): ShareSeat<S> | undefined {
     return this.#bySubscriber.get(subscriber);
   }
 
   /** Adds a member, behind everyone whose turn is still to come, or replaces its options; true when it was one. */
   join(subscriber: S, options: SubscriptionOptions): boolean {
+    const member = routeSubscriber(subscriber, options);
     const before = this.#bySubscriber.get(subscriber);
-    const key = before?.key ?? mix(++this.#joined) | 0;
-    const member: Member<S> = { ...routeSubscriber(subscriber, options), key };
-    this.#bySubscriber.set(subscriber, member);
     if (before !== undefined) {
-      this.#list[this.#list.indexOf(before)] = member;
-      if (this.#stuckTo === before) this.#stuckTo = member;
+      before.member = member;
+      this.improved(before, 0);
       return true;
     }
+    const seat = new ShareSeat(this, mix(++this.#joined) | 0, member);
+    this.#bySubscriber.set(subscriber, seat);
     if (this.#turn === 0) {
-      this.#list.push(member);
+      this.#list.push(seat);
     } else {
-      this.#list.splice(this.#turn, 0, member);
+      this.#list.splice(this.#turn, 0, seat);
       this.#turn++;
     }
+    this.#isStale = true;
+    if (this.#options.strategy === 'random') this.#move(seat, tier.ready);
     return false;
   }
 
   /** Takes a member out; false when it is none. */
   leave(subscriber: S): boolean {
-    const member = this.#bySubscriber.get(subscriber);
-    if (member === undefined) return false;
+    const seat = this.#bySubscriber.get(subscriber);
+    if (seat === undefined) return false;
     this.#bySubscriber.delete(subscriber);
-    const index = this.#list.indexOf(member);
+    const index = this.#isStale ? this.#list.indexOf(seat) : seat.place;
     this.#list.splice(index, 1);
+    seat.place = -1;
+    this.#isStale = true;
+    this.#move(seat, -1);
     if (index < this.#turn) this.#turn--;
     if (this.#turn >= this.#list.length) this.#turn = 0;
-    if (this.#stuckTo === member) this.#stuckTo = undefined;
+    if (this.#stuckTo === seat) this.#stuckTo = undefined;
     return true;
+  }
+
+  /**
+   * A member has become a better choice: it has connected, or has room again, or less to answer; `load` is what it has to
+   * answer now, Infinity while it can take none. Who is not known to be better is not chosen before others.
+   */
+  improved(seat: ShareSeat<S>, load: number): void {
+    const best = load === Number.POSITIVE_INFINITY ? tier.busy : tier.ready;
+    if (seat.tier > best) this.#move(seat, best);
+    if (this.#isStale || seat.place < 0) return;
+    let number: number = best;
+    if (this.#goesByLoad) number = best === tier.ready ? Math.min(load, loadMax) : loadMax + best;
+    if (number < this.#known.at(seat.place)) this.#known.set(seat.place, number);
   }
 
   /**
    * The member that gets the next message, or undefined when there is none: nobody is usable and nobody keeps messages.
    * `isUsable` says whether a subscriber is connected, `load` how many messages it has not answered, Infinity when it
    * can take none for now: such a member is passed over by the strategies that are free to choose. Both must be
-   * functions that the caller has already, not made for the call. `publisher` and `topicHash` feed the hashes;
+   * functions that the caller has already, not made for the call, and the same each time. `publisher` and `topicHash` feed the hashes;
    * `except` is not chosen.
    */
   pick(
@@ -118,9 +167,8 @@ export class ShareGroup<S> {
     const { strategy, hashOf } = this.#options;
     switch (strategy) {
       case 'round_robin':
-        return this.#pickNext(isUsable, load, except);
       case 'least_inflight':
-        return this.#pickLeast(isUsable, load, except);
+        return this.#pickNext(isUsable, load, except)?.member;
       case 'random':
         return this.#pickRandom(isUsable, load, except);
       case 'sticky':
@@ -136,80 +184,56 @@ export class ShareGroup<S> {
     }
   }
 
+  /** The first in turn of those with the least load, or of the best tier. */
   #pickNext(
     isUsable: (subscriber: S) => boolean,
     load: (subscriber: S) => number,
     except: S | undefined,
-  ): Member<S> | undefined {
-    const list = this.#list;
-    let best: number = tier.none;
-    let bestIndex = -1;
-    let index = this.#turn;
-    for (let i = 0; i < list.length; i++) {
-      const found = tierOf(list[index] as Member<S>, isUsable, load, except);
-      if (found < best) {
-        best = found;
-        bestIndex = index;
-        if (best === tier.ready) break;
+  ): ShareSeat<S> | undefined {
+    if (this.#isStale) this.#refresh();
+    const known = this.#known;
+    const excepted = except === undefined ? undefined : this.#bySubscriber.get(except);
+    if (excepted !== undefined) known.set(excepted.place, NONE);
+    let chosen: ShareSeat<S> | undefined;
+    // Each round ends the choice or corrects what is known of one member, which nobody does again before it changes.
+    while (known.min < NONE) {
+      const place = known.nextUpTo(this.#turn, known.min);
+      const seat = this.#list[place] as ShareSeat<S>;
+      const number = this.#numberOf(seat, isUsable, load);
+      if (number === known.at(place)) {
+        this.#turn = place + 1 === this.#list.length ? 0 : place + 1;
+        chosen = seat;
+        break;
       }
-      index = index + 1 === list.length ? 0 : index + 1;
+      known.set(place, number);
     }
-    return this.#take(bestIndex);
+    if (excepted !== undefined) known.set(excepted.place, 0);
+    return chosen;
   }
 
-  #pickLeast(
-    isUsable: (subscriber: S) => boolean,
-    load: (subscriber: S) => number,
-    except: S | undefined,
-  ): Member<S> | undefined {
-    const list = this.#list;
-    let best: number = tier.none;
-    let bestIndex = -1;
-    let bestLoad = Number.POSITIVE_INFINITY;
-    let index = this.#turn;
-    for (let i = 0; i < list.length; i++) {
-      const member = list[index] as Member<S>;
-      let found = tierOf(member, isUsable, noLoad, except);
-      // Away members are even: a load says nothing about them.
-      const memberLoad = found === tier.ready ? load(member.subscriber) : Number.POSITIVE_INFINITY;
-      if (found === tier.ready && memberLoad === Number.POSITIVE_INFINITY) found = tier.busy;
-      if (found < best || (found === best && memberLoad < bestLoad)) {
-        best = found;
-        bestIndex = index;
-        bestLoad = memberLoad;
-        // Nobody can have fewer, and the rest had their turn later.
-        if (bestLoad <= 0) break;
-      }
-      index = index + 1 === list.length ? 0 : index + 1;
-    }
-    return this.#take(bestIndex);
-  }
-
-  /** Uniform over the best there are: a few blind draws, then a draw among the candidates. */
+  /** Uniform over the best there are. */
   #pickRandom(
     isUsable: (subscriber: S) => boolean,
     load: (subscriber: S) => number,
     except: S | undefined,
-  ): Member<S> | undefined {
-    const list = this.#list;
+  ): RouteSubscriber<S> | undefined {
     const { random } = this.#options;
-    for (let i = 0; i < blindDraws && list.length > 0; i++) {
-      const member = list[Math.floor(random() * list.length)] as Member<S>;
-      if (tierOf(member, isUsable, load, except) === tier.ready) return member;
+    const excepted = except === undefined ? undefined : this.#bySubscriber.get(except);
+    for (let sought: number = tier.ready; sought < tier.none; sought++) {
+      const seats = this.#tiers[sought] as ShareSeat<S>[];
+      for (;;) {
+        const isAmong = excepted?.tier === sought;
+        const count = isAmong ? seats.length - 1 : seats.length;
+        if (count === 0) break;
+        let index = Math.floor(random() * count);
+        if (isAmong && index >= excepted.tierPlace) index++;
+        const seat = seats[index] as ShareSeat<S>;
+        const found = tierOf(seat.member, isUsable, load);
+        if (found <= sought) return seat.member;
+        this.#move(seat, found);
+      }
     }
-    let best: number = tier.none;
-    let candidates = 0;
-    let chosen: Member<S> | undefined;
-    for (let i = 0; i < list.length; i++) {
-      const member = list[i] as Member<S>;
-      const found = tierOf(member, isUsable, load, except);
-      if (found > best || found === tier.none) continue;
-      if (found < best) candidates = 0;
-      best = found;
-      // Reservoir of one: each candidate ends up chosen with equal probability.
-      if (random() * ++candidates < 1) chosen = member;
-    }
-    return chosen;
+    return undefined;
   }
 
   /** The member of the last time while it is connected, however much it has to do: it alone keeps the order. */
@@ -217,30 +241,31 @@ export class ShareGroup<S> {
     isUsable: (subscriber: S) => boolean,
     load: (subscriber: S) => number,
     except: S | undefined,
-  ): Member<S> | undefined {
-    const stuck = this.#stuckTo;
+  ): RouteSubscriber<S> | undefined {
+    const stuck = this.#stuckTo?.member;
     if (stuck !== undefined && stuck.subscriber !== except && isUsable(stuck.subscriber)) return stuck;
     const next = this.#pickNext(isUsable, load, except);
     // Nobody sticks to a member that is away, or that was chosen only because another was not allowed.
     if (except === undefined) this.#stuckTo = next;
-    return next;
+    return next?.member;
   }
 
   #pickHashed(
     hash: number,
     isUsable: (subscriber: S) => boolean,
     except: S | undefined,
-  ): Member<S> | undefined {
+  ): RouteSubscriber<S> | undefined {
     const list = this.#list;
     let best: number = tier.none;
     let bestWeight = -1;
-    let chosen: Member<S> | undefined;
+    let chosen: RouteSubscriber<S> | undefined;
     for (let i = 0; i < list.length; i++) {
-      const member = list[i] as Member<S>;
-      const weight = mix(hash ^ member.key);
+      const { key, member } = list[i] as ShareSeat<S>;
+      const weight = mix(hash ^ key);
       // Once somebody is connected, only a greater weight can win: most members are not looked at any further.
       if (best === tier.ready && weight <= bestWeight) continue;
-      const found = tierOf(member, isUsable, noLoad, except);
+      if (except !== undefined && member.subscriber === except) continue;
+      const found = tierOf(member, isUsable, noLoad);
       if (found > best || found === tier.none || (found === best && weight <= bestWeight)) continue;
       best = found;
       bestWeight = weight;
@@ -249,23 +274,53 @@ export class ShareGroup<S> {
     return chosen;
   }
 
-  #take(index: number): Member<S> | undefined {
-    if (index < 0) return undefined;
-    this.#turn = index + 1 === this.#list.length ? 0 : index + 1;
-    return this.#list[index];
+  /** Number of a member in `#known` now. */
+  #numberOf(
+    { member }: ShareSeat<S>,
+    isUsable: (subscriber: S) => boolean,
+    load: (subscriber: S) => number,
+  ): number {
+    const found = tierOf(member, isUsable, load);
+    if (found === tier.none) return NONE;
+    if (!this.#goesByLoad) return found;
+    return found === tier.ready ? Math.min(load(member.subscriber), loadMax) : loadMax + found;
+  }
+
+  /** Moves a seat to the list of another tier; -1 is none. */
+  #move(seat: ShareSeat<S>, to: number): void {
+    if (seat.tier >= 0) {
+      const seats = this.#tiers[seat.tier] as ShareSeat<S>[];
+      const last = seats.pop() as ShareSeat<S>;
+      if (last !== seat) {
+        seats[seat.tierPlace] = last;
+        last.tierPlace = seat.tierPlace;
+      }
+    }
+    seat.tier = to;
+    if (to >= 0) seat.tierPlace = (this.#tiers[to] as ShareSeat<S>[]).push(seat) - 1;
+  }
+
+  /** Makes the places anew; nothing is known of anybody then. */
+  #refresh(): void {
+    this.#isStale = false;
+    const list = this.#list;
+    this.#known.resize(list.length);
+    for (let place = 0; place < list.length; place++) {
+      const seat = list[place] as ShareSeat<S>;
+      seat.place = place;
+      this.#known.put(place, 0);
+    }
+    this.#known.build();
   }
 }
 
 function tierOf<S>(
-  member: Member<S>,
+  { subscriber, grant }: RouteSubscriber<S>,
   isUsable: (subscriber: S) => boolean,
   load: (subscriber: S) => number,
-  except: S | undefined,
 ): number {
-  const { subscriber } = member;
-  if (except !== undefined && subscriber === except) return tier.none;
   if (isUsable(subscriber)) return load(subscriber) === Number.POSITIVE_INFINITY ? tier.busy : tier.ready;
-  return member.grant.qos > 0 ? tier.away : tier.none;
+  return grant.qos > 0 ? tier.away : tier.none;
 }
 
 function noLoad(): number {

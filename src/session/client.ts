@@ -119,6 +119,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     else if (type === packetType.pubrec) outbound.onPubrec(packetId, reason);
     else if (type === packetType.pubcomp) outbound.onPubcomp(packetId);
     else this.#inbound?.pubrel(packetId);
+    this.#session.noteRelief();
     return true;
   }
 
@@ -224,7 +225,9 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
 
   /** The kernel has taken the whole outbox. */
   drained(): void {
-    if (this.#state === 'connected') this.#session?.outbound.pump();
+    if (this.#state !== 'connected' || this.#session === undefined) return;
+    this.#session.outbound.pump();
+    this.#session.noteRelief();
   }
 
   #connect(packet: IConnectPacket): void {

@@ -14,6 +14,7 @@ import {
 } from '../router/queue-subscription.js';
 import { hashTopic } from '../router/route-cache.js';
 import type { SubscriptionOptions } from '../router/route.js';
+import type { ShareSeat } from '../router/share-group.js';
 import { slot } from '../telemetry/counter-layout.js';
 import type { ClientIdentity, GatewayContext } from './context.js';
 import type { Inbound } from './inbound.js';
@@ -22,6 +23,7 @@ import type { LiveMessage } from './message.js';
 import { Outbound, type ClientLimits } from './outbound.js';
 import type { Identifiers } from './publish-writer.js';
 import { QueueSubscriptionState } from './queue-subscription-state.js';
+import { loadOf } from './share-dispatch.js';
 import { shareQueueOf } from './share-queue.js';
 import type { Wire } from './wire.js';
 
@@ -54,6 +56,8 @@ export interface SessionClient {
   takenOver(): void;
 }
 
+const noSeats: readonly ShareSeat<Session>[] = [];
+
 /** See the file header. */
 export class Session {
   readonly clientId: string;
@@ -78,6 +82,8 @@ export class Session {
   #client: SessionClient | undefined;
   #durable: DurableSession | undefined;
   #clientIdHash = -1;
+  /** Its places in share groups. */
+  #shareSeats: readonly ShareSeat<Session>[] = noSeats;
 
   constructor(clientId: string, owner: string | undefined, context: GatewayContext) {
     this.clientId = clientId;
@@ -152,6 +158,7 @@ export class Session {
     this.#state = 'connected';
     this.outbound.keepsMessages = this.expiryIntervalS > 0;
     this.outbound.connected(wire, limits);
+    this.noteRelief();
     this.#durable?.connected();
     for (const subscription of this.queueSubscriptions.values()) subscription.connected();
   }
@@ -195,6 +202,14 @@ export class Session {
     this.outbound.deliverLive(message, qos, retain, identifiers, group);
   }
 
+  /** It has less to answer, or is here again: its share groups are told. */
+  noteRelief(): void {
+    const seats = this.#shareSeats;
+    if (seats.length === 0) return;
+    const load = loadOf(this);
+    for (let i = 0; i < seats.length; i++) seats[i]!.group.improved(seats[i]!, load);
+  }
+
   /** Adds or replaces an ordinary subscription. */
   subscribe(topicFilter: string, options: SubscriptionOptions): void {
     if (!this.liveSubscriptions.has(topicFilter)) {
@@ -217,7 +232,10 @@ export class Session {
       this.filterLength += topicFilter.length;
     }
     this.sharedSubscriptions.set(topicFilter, { shareName, topicFilter: filter, options });
-    this.#context.router.subscribeShared(shareName, filter, this, options);
+    const { router } = this.#context;
+    router.subscribeShared(shareName, filter, this, options);
+    const seat = router.shareGroup(shareName, filter)?.seatOf(this);
+    if (seat !== undefined && !this.#shareSeats.includes(seat)) this.#shareSeats = [...this.#shareSeats, seat];
   }
 
   /** A subscription that was found in the log at the start. */
@@ -280,7 +298,12 @@ export class Session {
       this.sharedSubscriptions.delete(topicFilter);
       this.filterLength -= topicFilter.length;
       this.#context.counters.add(slot.subscriptions, -1);
-      this.#context.shares.leave(this, shared.shareName, shared.topicFilter);
+      const { shareName, topicFilter: filter } = shared;
+      const group = this.#context.router.shareGroup(shareName, filter);
+      this.#shareSeats = this.#shareSeats.filter((seat) => seat.group !== group);
+      this.#context.shares.leave(this, shareName, filter);
+      // What waited for it there waits no more.
+      this.noteRelief();
       return true;
     }
     const queueSubscription = this.queueSubscriptions.get(topicFilter);

@@ -38,6 +38,14 @@ class Fixture {
     for (const name of names) this.group.join(name, options());
   }
 
+  /** It has connected, or has less to do: the group is told. */
+  improved(name: string, load = 0): void {
+    this.away.delete(name);
+    this.loads.set(name, load);
+    const seat = this.group.seatOf(name);
+    if (seat !== undefined) this.group.improved(seat, load);
+  }
+
   pick(publisher?: string, topicHash = 0, except?: string): string | undefined {
     return this.group.pick(publisher, this.isUsable, this.load, topicHash, except)?.subscriber;
   }
@@ -102,7 +110,8 @@ describe.each(strategies)('%s', (strategy) => {
           expect(fixture.group.leave(name)).toBe(members.delete(name));
           break;
         case 2:
-          if (!fixture.away.delete(name)) fixture.away.add(name);
+          if (fixture.away.has(name)) fixture.improved(name);
+          else fixture.away.add(name);
           break;
         default: {
           const picked = fixture.group.pick(`p${step}`, fixture.isUsable, fixture.load, step, undefined);
@@ -191,7 +200,7 @@ describe('sticky', () => {
     expect(fixture.picks(2)).toBe('aa');
     fixture.away.add('a');
     expect(fixture.picks(3)).toBe('bbb');
-    fixture.away.delete('a');
+    fixture.improved('a');
     expect(fixture.picks(3)).toBe('bbb');
     fixture.group.leave('b');
     expect(fixture.picks(3)).toBe('ccc');
@@ -211,7 +220,7 @@ describe('hashes', () => {
       if (before[i] === 'm3') expect(now).not.toBe('m3');
       else expect(now).toBe(before[i]);
     }
-    fixture.away.delete('m3');
+    fixture.improved('m3');
     fixture.group.join('m10', options());
     const moved = before.filter((member, i) => {
       const now = fixture.pick(`p${i}`);
