@@ -29,6 +29,8 @@ export function play({ writes, end }, { port, preface, isSecure }) {
     });
     socket.once('close', () => {
       clearTimeout(watchdog);
+      // The end of TLS does not end what it runs over when the handshake was not done.
+      wire.destroy();
       resolve(outcome);
     });
     socket.once(isSecure ? 'secureConnect' : 'connect', () => {
