@@ -7,6 +7,7 @@
  * version runs it without a build step. The measured broker is the compiled one.
  */
 import { OptionError } from './jobs/options.mjs';
+import { scenarios } from './scenarios/list.mjs';
 import { runScenarioCommand } from './scenarios/main.mjs';
 import { SCENARIO_OPTIONS } from './scenarios/options.mjs';
 
@@ -16,15 +17,22 @@ const SUITES = {
   retained: ['many subscriptions, many retained messages, another client meanwhile', './retained/run.mjs'],
   http: ['REST and metrics under load while messages flow', './http/run.mjs'],
   fairness: ['one greedy client, and the round trip of another', './fairness/run.mjs'],
+  growth: [
+    'the cost of a message against the number of queues, consumers, topics, bytes …',
+    './growth/run.mjs',
+  ],
   backlog: ['a long backlog: fill, drain by late consumers, memory and disk', './backlog/run.mjs'],
 };
 
 const argv = process.argv.slice(2);
 const [first, ...rest] = argv;
 /** `jobs`, `backlog` and `retained` are scenarios, too: with other names or an option that only scenarios have. */
-const asScenario = rest.some((word) =>
-  !word.startsWith('-') ? rest.indexOf(word) === 0 : SCENARIO_OPTIONS.includes(word.slice(2).split('=')[0]),
-);
+const isScenario = scenarios.some(({ name }) => name === first);
+const asScenario =
+  isScenario &&
+  rest.some((word) =>
+    !word.startsWith('-') ? rest.indexOf(word) === 0 : SCENARIO_OPTIONS.includes(word.slice(2).split('=')[0]),
+  );
 
 try {
   if (Object.hasOwn(SUITES, first ?? '') && !asScenario) {

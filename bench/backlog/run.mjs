@@ -6,10 +6,10 @@
  * has a bound is printed beside it and a broken bound makes the exit code 1.
  */
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { measure } from '../jobs/run.mjs';
-import { OptionError, parseOptions } from '../jobs/options.mjs';
+import { parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
+import { suite } from '../load/suite.mjs';
 import { openTarget } from '../peers/open.mjs';
 
 const MEGABYTE = 1_000_000;
@@ -18,63 +18,26 @@ const MEMORY_SAMPLE_MS = 200;
 const SHRINK_TIMEOUT_MS = 60_000;
 
 const OPTIONS = {
-  count: { type: 'string', default: '5000000' },
-  consumers: { type: 'string', default: '10' },
-  payload: { type: 'string', default: '256' },
-  window: { type: 'string', default: '0' },
-  shards: { type: 'string', default: '0' },
-  durability: { type: 'string', default: '' },
-  store: { type: 'string', default: '' },
-  'node-flags': { type: 'string', default: '' },
-  'rss-max': { type: 'string', default: '700' },
-  'disk-max': { type: 'string', default: '100' },
-  'share-min': { type: 'string', default: '1' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
+  count: ['5000000', 'N', 'waiting messages'],
+  consumers: ['10', 'N', 'consumers that join late'],
+  payload: ['256', 'N', 'payload bytes'],
+  window: ['0', 'N', "the queue's local_max_inflight; 0 = its default"],
+  shards: ['0', 'N', 'of the spawned broker; 0 = its default'],
+  durability: ['', 'D', 'of the spawned broker: fsync, interval, process'],
+  store: ['', 'S', 'of the spawned broker: rocksdb, segment, memory'],
+  'node-flags': ['', 'FLAGS', 'of the node that runs the spawned broker'],
+  'rss-max': ['700', 'MB', 'bound of resident memory, megabytes'],
+  'disk-max': ['100', 'MB', 'bound of the data directory after the drain, megabytes'],
+  'share-min': ['1', 'P', 'percent of the messages that every consumer must get'],
 };
 
-const HELP = `Usage: npm run bench -- backlog [options]
-
-  --count N        waiting messages (5000000)
-  --consumers N    consumers that join late (10)
-  --payload N      payload bytes (256)
-  --window N       the queue's local_max_inflight; 0 = its default
-  --shards, --durability, --store, --node-flags   for the spawned broker
-  --rss-max MB     bound of resident memory, megabytes (700)
-  --disk-max MB    bound of the data directory after the drain, megabytes (100)
-  --share-min P    percent of the messages that every consumer must get (1)
-  --json           only the JSON line
-`;
-
-/** Runs the suite with `argv`; resolves to the exit code. */
-export async function run(argv) {
-  let values;
-  try {
-    ({ values } = parseArgs({ args: argv, options: OPTIONS, strict: true }));
-  } catch (error) {
-    process.stderr.write(`${error.message}\n`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  try {
-    const result = await backlog(values);
-    if (!values.json) process.stdout.write(render(result));
-    process.stdout.write(`${JSON.stringify(result)}\n`);
-    return result.faults.length === 0 ? 0 : 1;
-  } catch (error) {
-    process.stderr.write(`${error instanceof OptionError ? error.message : error.stack}\n`);
-    return error instanceof OptionError ? 2 : 1;
-  }
-}
-
-/** One run with `given` over the defaults, against `target` when it is given, else against a broker of its own. */
-export function measureBacklog(given, target) {
-  const defaults = Object.entries(OPTIONS).map(([name, option]) => [name, option.default]);
-  return backlog({ ...Object.fromEntries(defaults), ...given }, target);
-}
+/** `run(argv)` is the suite; `measureBacklog` one run of it. */
+export const { run, measure: measureBacklog } = suite({
+  name: 'backlog',
+  options: OPTIONS,
+  work: backlog,
+  render,
+});
 
 async function backlog(values, given) {
   const shared = ['payload', 'count', 'window', 'shards', 'durability', 'store', 'node-flags'].map(
@@ -105,7 +68,9 @@ async function backlog(values, given) {
       options: values,
       acked: fill.acked,
       fillPerSecond: fill.ackedPerSecond,
+      fillCpuUs: fill.cpuSecondsPerMillion,
       drainPerSecond: drain.deliveredPerSecond,
+      drainCpuUs: drain.cpuSecondsPerMillion,
       loss: drain.loss,
       duplicates: drain.duplicates,
       deliveredPerConsumer: drain.deliveredPerConsumer,

@@ -7,52 +7,21 @@
  */
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
-import { OptionError, parseOptions } from '../jobs/options.mjs';
+import { parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
+import { suite } from '../load/suite.mjs';
 import { openTarget } from '../peers/open.mjs';
 import { startProbe } from '../retained/run.mjs';
 
 const OPTIONS = {
-  seconds: { type: 'string', default: '3' },
-  'p99-max': { type: 'string', default: '50' },
-  broker: { type: 'string', default: 'spawn' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
+  seconds: ['3', 'N', 'length of each flood'],
+  'p99-max': ['50', 'MS', "bound of the other client's round trip"],
+  broker: ['spawn', 'B', 'spawn, mosquitto or HOST:PORT'],
 };
 
-const HELP = `Usage: npm run bench -- fairness [options]
-
-  --seconds N    length of each flood (3)
-  --p99-max MS   bound of the other client's round trip (50)
-  --broker B     spawn, mosquitto or HOST:PORT (spawn)
-  --json         only the JSON line
-`;
-
-/** Runs the suite with `argv`; resolves to the exit code. */
-export async function run(argv) {
-  let values;
-  try {
-    ({ values } = parseArgs({ args: argv, options: OPTIONS, strict: true }));
-  } catch (error) {
-    process.stderr.write(`${error.message}\n`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  try {
-    const result = await fairness(values);
-    if (!values.json) process.stdout.write(render(result));
-    process.stdout.write(`${JSON.stringify(result)}\n`);
-    return result.faults.length === 0 ? 0 : 1;
-  } catch (error) {
-    process.stderr.write(`${error instanceof OptionError ? error.message : error.stack}\n`);
-    return error instanceof OptionError ? 2 : 1;
-  }
-}
+/** `run(argv)` is the suite. */
+export const { run } = suite({ name: 'fairness', options: OPTIONS, work: fairness, render });
 
 async function fairness(values) {
   const target = await openTarget(parseOptions(['--broker', values.broker]));

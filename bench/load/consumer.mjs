@@ -9,6 +9,9 @@ import { LoadClient, nowMs } from './client.mjs';
 import { Recorder } from './recorder.mjs';
 import { PUBACK, PUBCOMP, PUBLISH, PUBREC, PUBREL, STAMP_BYTES, SUBACK, subscribePacket } from './wire.mjs';
 
+/** Topic filters in one SUBSCRIBE. */
+const FILTERS_AT_ONCE = 1000;
+
 export class Consumer extends LoadClient {
   delivered = 0;
   /** Deliveries whose work is done. */
@@ -51,11 +54,19 @@ export class Consumer extends LoadClient {
     return this.#recorder.lastAtMs;
   }
 
-  /** Resolves when the broker granted the subscription. */
-  subscribe(topicFilters, qos) {
+  /** Resolves when the broker granted all subscriptions. */
+  async subscribe(topicFilters, qos) {
+    for (let first = 0; first < topicFilters.length; first += FILTERS_AT_ONCE)
+      await this.#subscribe(topicFilters.slice(first, first + FILTERS_AT_ONCE), qos);
+  }
+
+  #subscribe(topicFilters, qos) {
     return new Promise((resolve, reject) => {
-      this.#onSuback = (codes) =>
-        codes.some((code) => code >= 0x80) ? reject(new Error(`SUBACK ${codes.join(',')}`)) : resolve();
+      this.#onSuback = (codes) => {
+        const refused = codes.find((code) => code >= 0x80);
+        if (refused === undefined) resolve();
+        else reject(new Error(`SUBACK ${refused}`));
+      };
       this.socket.write(subscribePacket(topicFilters, qos, this.#protocolVersion));
     });
   }

@@ -58,6 +58,7 @@ export function windowRates(fleet, fromMs, toMs) {
   const messages = Math.max(acked, delivered);
   return {
     seconds: round(seconds, 3),
+    messages: Math.round(messages),
     ackedPerSecond: perSecond(acked, seconds),
     deliveredPerSecond: perSecond(delivered, seconds),
     loadCpuUsPerMessage: messages === 0 ? undefined : round(cpuUs / messages, 3),

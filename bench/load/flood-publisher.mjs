@@ -54,21 +54,26 @@ export class FloodPublisher extends LoadClient {
   #quota = 0;
   #slots;
   #view;
+  #slotCount;
   #blockMessages;
+  /** Topics or keys that follow each other; 1 when all messages are alike. */
+  #cycle;
   #freeRunning = false;
   #writing = false;
   #due = [];
   #dueHead = 0;
 
-  constructor({ index, topicName, payloadBytes, protocolVersion, keys = 0, onFailure }) {
+  constructor({ index, topicName, payloadBytes, protocolVersion, keys = 0, retain = false, onFailure }) {
     super(onFailure);
     const probe = publishSlots(topicName, payloadBytes, 0, protocolVersion, 1, keys);
+    this.#cycle = Math.max(keys, [topicName].flat().length);
     const fitting = Math.max(BLOCK_MESSAGES_MIN, Math.floor(BLOCK_BYTES / probe.packetBytes));
-    this.#blockMessages = keys > 0 ? keys * Math.ceil(fitting / keys) : fitting;
-    this.#slots = publishSlots(topicName, payloadBytes, 0, protocolVersion, this.#blockMessages, keys);
+    this.#slotCount = this.#cycle * Math.ceil(fitting / this.#cycle);
+    this.#blockMessages = fitting;
+    this.#slots = publishSlots(topicName, payloadBytes, 0, protocolVersion, this.#slotCount, keys, retain);
     const { buffer, packetBytes, stampOffset } = this.#slots;
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
-    for (let slot = 0; slot < this.#blockMessages; slot += 1)
+    for (let slot = 0; slot < this.#slotCount; slot += 1)
       this.#view.setUint32(slot * packetBytes + stampOffset, index);
   }
 
@@ -106,22 +111,23 @@ export class FloodPublisher extends LoadClient {
 
   /** One write of what may leave now, a block at most; answers its bytes. */
   writeBlock() {
-    const left = Math.min(this.#blockMessages, this.#quota - this.sent);
-    const count = this.#freeRunning ? this.#stamp(0, left, nowMs()) : this.#stampDue(left);
+    const first = this.#cycle === 1 ? 0 : this.sent % this.#slotCount;
+    const left = Math.min(this.#blockMessages, this.#slotCount - first, this.#quota - this.sent);
+    const count = this.#freeRunning ? this.#stamp(first, left, 0, nowMs()) : this.#stampDue(first, left);
     if (count === 0) return 0;
     this.#writing = true;
     this.sent += count;
-    const bytes = count * this.#slots.packetBytes;
-    this.socket.write(this.#slots.buffer.subarray(0, bytes), this.#onWritten);
-    return bytes;
+    const { buffer, packetBytes } = this.#slots;
+    this.socket.write(buffer.subarray(first * packetBytes, (first + count) * packetBytes), this.#onWritten);
+    return count * packetBytes;
   }
 
-  #stampDue(left) {
+  #stampDue(first, left) {
     const due = this.#due;
     let count = 0;
     while (count < left && this.#dueHead < due.length) {
       const part = Math.min(left - count, due[this.#dueHead]);
-      this.#stamp(count, part, due[this.#dueHead + 1]);
+      this.#stamp(first + count, part, count, due[this.#dueHead + 1]);
       count += part;
       due[this.#dueHead] -= part;
       if (due[this.#dueHead] === 0) this.#dueHead += 2;
@@ -133,12 +139,13 @@ export class FloodPublisher extends LoadClient {
     return count;
   }
 
-  #stamp(first, count, stampMs) {
+  /** Stamps `count` slots from `first` on; the first of them is message `ahead` from the next one. */
+  #stamp(first, count, ahead, stampMs) {
     const { packetBytes, stampOffset } = this.#slots;
     const view = this.#view;
-    const sequence = this.sent;
+    const sequence = this.sent + ahead;
     let at = first * packetBytes + stampOffset;
-    for (let index = first; index < first + count; index += 1) {
+    for (let index = 0; index < count; index += 1) {
       view.setUint32(at + 4, sequence + index);
       view.setFloat64(at + 8, stampMs);
       at += packetBytes;

@@ -40,6 +40,12 @@ const DEFAULTS = {
   wire: 'mqtt',
   more: {},
   topic: 'bench',
+  /** Publishers have so many topics in turn, all together; 0: one each. Topic n has the name `topicOf(n)`. */
+  topics: 0,
+  topicOf: undefined,
+  /** `filtersOf(n)` are the topic filters of consumer n, when they are not those of the mode. */
+  filtersOf: undefined,
+  retain: false,
   /** Publishers all publish to `topic` itself, and the queue is on it. */
   oneTopic: false,
   /** Queue settings beside the filter; false = there is one already. */
@@ -82,7 +88,17 @@ function topicName(load, index) {
     : `${load.topic}/${index}`;
 }
 
+/** Topic n belongs to publisher n modulo publishers. */
+function topicNames(load, index) {
+  if (load.topics === 0) return topicName(load, index);
+  const { topics, publishers, topicOf } = load;
+  return Array.from({ length: topics }, (_, topic) => topic)
+    .filter((topic) => topic % publishers === index)
+    .map(topicOf);
+}
+
 function topicFilters(load, index) {
+  if (load.filtersOf !== undefined) return load.filtersOf(index);
   if (load.mode === 'queue') return [`$q/${queueFilter(load, index % load.queues)}`];
   if (load.mode === 'share') return [`$share/bench/${load.topic}/#`];
   if (load.mode === 'broadcast') return [load.publishers === 1 ? topicName(load, 0) : `${load.topic}/#`];
@@ -105,6 +121,7 @@ export function plans(target, load, runName) {
     subscribeQos: load.subscribeQos,
     rate: 0,
     keys: load.keys,
+    retain: load.retain,
     wire: load.wire,
     more: load.more,
     warmupMs: load.seconds > load.warmup ? load.warmup * 1000 : 0,
@@ -121,7 +138,7 @@ export function plans(target, load, runName) {
     const share = Math.floor(total / load.publishers) + (index < total % load.publishers ? 1 : 0);
     publishing[index % publishing.length].publishers.push({
       index,
-      topicName: topicName(load, index),
+      topicName: topicNames(load, index),
       count: share,
     });
   }

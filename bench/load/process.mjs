@@ -117,6 +117,7 @@ function newPublisher({ index, topicName }) {
     protocolVersion: plan.protocolVersion,
     window: plan.inFlight,
     keys: plan.keys,
+    retain: plan.retain,
     histogram: state.publishLatency,
     warmup: state.warmup,
     more: plan.more,

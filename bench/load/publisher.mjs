@@ -39,15 +39,17 @@ export class Publisher extends LoadClient {
     protocolVersion,
     window,
     keys = 0,
+    retain = false,
     histogram,
     warmup,
     onFailure,
   }) {
     super(onFailure);
     this.#window = window;
-    this.#slotCount = keys > 0 ? keys * Math.ceil(window / keys) : window;
+    const cycle = Math.max(1, keys, [topicName].flat().length);
+    this.#slotCount = cycle * Math.ceil(window / cycle);
     this.#recorder = new Recorder(histogram, warmup);
-    this.#slots = publishSlots(topicName, payloadBytes, qos, protocolVersion, this.#slotCount, keys);
+    this.#slots = publishSlots(topicName, payloadBytes, qos, protocolVersion, this.#slotCount, keys, retain);
     const { buffer, packetBytes, stampOffset } = this.#slots;
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.length);
     this.#slotSequence = new Uint32Array(this.#slotCount);

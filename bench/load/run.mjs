@@ -8,7 +8,7 @@
  */
 import { setTimeout as delay } from 'node:timers/promises';
 import { nowMs } from './clock.mjs';
-import { perMillion, summarize, windowRates } from './figures.mjs';
+import { perMillion, round, summarize, windowRates } from './figures.mjs';
 import { Fleet } from './fleet.mjs';
 import { completeLoad, plans, queueFilter } from './load.mjs';
 
@@ -16,6 +16,8 @@ import { completeLoad, plans, queueFilter } from './load.mjs';
 const SETTLE_MS = 200;
 const LOSSY_IDLE_MS = 1000;
 const POLL_MS = 25;
+/** CPU below this is a few ticks of the system's clock, which says nothing. */
+const CPU_SECONDS_MIN = 0.05;
 let runs = 0;
 
 /**
@@ -31,7 +33,7 @@ export async function measure(target, given, onProgress) {
     await fleet.ready();
     const cpuBefore = await target.cpuSeconds();
     fleet.tell('go');
-    const course = await new Course(fleet, load, onProgress).follow();
+    const course = await new Course(target, fleet, load, onProgress).follow();
     const cpuAfter = await target.cpuSeconds();
     const memory = await target.memory();
     const results = await fleet.results();
@@ -62,6 +64,7 @@ async function createQueues(target, load) {
 
 /** How a run goes, from `go` to its end. */
 class Course {
+  #target;
   #fleet;
   #load;
   #onProgress;
@@ -71,9 +74,12 @@ class Course {
   #finishing;
   #joining = false;
   #series = [];
+  /** The broker's CPU at the end of the warm-up and at the end of the publishing: `{ atMs, seconds }`. */
+  #cpu = [];
   #second = { atMs: this.#startedMs, acked: 0, delivered: 0 };
 
-  constructor(fleet, load, onProgress) {
+  constructor(target, fleet, load, onProgress) {
+    this.#target = target;
     this.#fleet = fleet;
     this.#load = load;
     this.#onProgress = onProgress;
@@ -86,7 +92,10 @@ class Course {
     while (ended === undefined) {
       await delay(POLL_MS);
       const atMs = nowMs();
-      if (!this.#finishing && atMs - this.#startedMs >= this.#load.seconds * 1000) {
+      const passedSeconds = (atMs - this.#startedMs) / 1000;
+      if (this.#cpu.length === 0 && passedSeconds >= this.#load.warmup) await this.#readCpu();
+      if (!this.#finishing && passedSeconds >= this.#load.seconds) {
+        await this.#readCpu();
         this.#finishing = true;
         this.#fleet.tell('finish');
       }
@@ -96,11 +105,25 @@ class Course {
     return { ended, series: this.#series, steady: this.#steady() };
   }
 
+  async #readCpu() {
+    const seconds = await this.#target.cpuSeconds();
+    this.#cpu.push({ atMs: nowMs(), seconds });
+  }
+
   /** Rates between the end of the warm-up and the last publish; undefined when there was no such time. */
   #steady() {
     const { seconds, warmup, late } = this.#load;
     if (seconds === 0 || late || seconds <= warmup) return undefined;
-    return windowRates(this.#fleet, this.#startedMs + warmup * 1000, this.#startedMs + seconds * 1000);
+    const rates = windowRates(this.#fleet, this.#startedMs + warmup * 1000, this.#startedMs + seconds * 1000);
+    return { ...rates, brokerCpuUsPerMessage: this.#brokerCpuUsPerMessage() };
+  }
+
+  #brokerCpuUsPerMessage() {
+    const [from, to] = this.#cpu;
+    if (from?.seconds === undefined || to?.seconds === undefined) return undefined;
+    const { messages } = windowRates(this.#fleet, from.atMs, to.atMs);
+    const seconds = to.seconds - from.seconds;
+    return messages === 0 || seconds < CPU_SECONDS_MIN ? undefined : round((seconds * 1e6) / messages, 3);
   }
 
   async #look(atMs) {

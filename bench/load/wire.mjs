@@ -101,19 +101,23 @@ export const DISCONNECT_BYTES = Buffer.of(0xe0, 0);
 
 /**
  * `count` PUBLISH packets in one buffer, all of one size; packet `i` has packet id `i + 1` (QoS 0 has none).
- * `stampOffset` is where the payload starts inside each. With `keys` (MQTT 5) packet `i` carries the user property
- * `key` = `key-<i mod keys>`, padded to one length.
+ * `topicName` is one, or a list of names of one length that the packets have in turn. `stampOffset` is where the payload
+ * starts inside each. With `keys` (MQTT 5) packet `i` carries the user property `key` = `key-<i mod keys>`, padded to one
+ * length. `retain` sets the flag of that name.
  */
-export function publishSlots(topicName, payloadBytes, qos, protocolVersion, count, keys = 0) {
+export function publishSlots(topicName, payloadBytes, qos, protocolVersion, count, keys = 0, retain = false) {
+  const topicNames = [topicName].flat();
+  const firstByte = PUBLISH | (qos << 1) | (retain ? 1 : 0);
+  const payload = Buffer.alloc(payloadBytes, 0x2e);
   const packetAt = (slot) => {
     const properties = keys > 0 ? keyProperty(slot % keys) : new Uint8Array(0);
     const head = Buffer.concat([
-      stringField(topicName),
+      stringField(topicNames[slot % topicNames.length]),
       qos > 0 ? Uint8Array.of(((slot + 1) >> 8) & 0xff, (slot + 1) & 0xff) : new Uint8Array(0),
       protocolVersion === 5 ? Uint8Array.of(...remainingLength(properties.length)) : new Uint8Array(0),
       properties,
     ]);
-    return packet(PUBLISH | (qos << 1), head, Buffer.alloc(payloadBytes, 0x2e));
+    return packet(firstByte, head, payload);
   };
   const packetBytes = packetAt(0).length;
   const stampOffset = packetBytes - payloadBytes;

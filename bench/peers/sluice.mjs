@@ -16,7 +16,7 @@ import { Target } from './target.mjs';
 const SLUICE_ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
 const START_TIMEOUT_MS = 30_000;
 
-/** A fresh Sluice on free ports with an empty data directory. */
+/** A fresh Sluice on free ports with an empty data directory; `options.settings`, when given, are variables for it. */
 export async function spawnSluice(options) {
   if (!existsSync(SLUICE_ENTRY)) throw new OptionError('dist/main.js is missing: run `npm run build` first');
   const directory = await mkdtemp(path.join(os.tmpdir(), 'sluice-bench-'));
@@ -26,6 +26,7 @@ export async function spawnSluice(options) {
   if (options.durability !== '') env.SLUICE_DURABILITY = options.durability;
   if (options.store !== '') env.SLUICE_STORE = options.store;
   if (options.shards > 0) env.SLUICE_SHARDS = String(options.shards);
+  Object.assign(env, options.settings);
   const flags = options.nodeFlags.split(' ').filter((flag) => flag !== '');
   const child = spawn(process.execPath, [...flags, SLUICE_ENTRY, 'start'], {
     env,

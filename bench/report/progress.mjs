@@ -22,9 +22,10 @@ export class Progress {
     this.#live = stream.isTTY;
   }
 
-  /** `total` runs will follow. */
-  start(total) {
+  /** `total` runs will follow, which take `seconds` altogether, about. */
+  start(total, seconds) {
     this.#total = total;
+    this.#line(`${total} runs, about ${timeText(seconds)}`);
   }
 
   begin(title, peer) {
@@ -54,8 +55,7 @@ export class Progress {
   }
 
   end() {
-    const seconds = Math.round((performance.now() - this.#startedMs) / 1000);
-    this.#line(`${this.#finished} runs in ${Math.floor(seconds / 60)} min ${seconds % 60} s`);
+    this.#line(`${this.#finished} runs in ${timeText((performance.now() - this.#startedMs) / 1000)}`);
   }
 
   #place() {
@@ -74,4 +74,9 @@ export class Progress {
   #line(text) {
     this.#stream.write(this.#live ? `\r\x1b[K${text}\n` : `${text}\n`);
   }
+}
+
+function timeText(seconds) {
+  const whole = Math.round(seconds);
+  return whole < 60 ? `${whole} s` : `${Math.floor(whole / 60)} min ${whole % 60} s`;
 }

@@ -6,13 +6,15 @@
  */
 import { numberText } from './cells.mjs';
 
-const WIDTH = 760;
+/** Of every chart; its height follows from what is in it. */
+export const WIDTH = 760;
 const LABEL_WIDTH = 130;
 const VALUE_WIDTH = 150;
 const BAR_HEIGHT = 20;
 const BAR_GAP = 6;
 const GROUP_GAP = 10;
-const COLOURS = 8;
+/** Different colours of the style sheet. */
+export const COLOURS = 8;
 
 /** `text` for use in HTML and SVG. */
 export function escapeText(text) {
@@ -23,12 +25,14 @@ export function escapeText(text) {
     .replaceAll('"', '&quot;');
 }
 
-function frame(height, title, parts) {
+/** A whole chart of `parts`. */
+export function frame(height, title, parts) {
   const text = escapeText(title);
   return `<svg viewBox="0 0 ${WIDTH} ${height}" role="img" aria-label="${text}"><title>${text}</title>${parts.join('')}</svg>`;
 }
 
-function label(x, y, text, kind = '', anchor = 'start') {
+/** A text at its base line. */
+export function label(x, y, text, kind = '', anchor = 'start') {
   return `<text x="${fixed(x)}" y="${fixed(y)}" text-anchor="${anchor}" class="${kind}">${escapeText(text)}</text>`;
 }
 
@@ -149,6 +153,7 @@ export function splitChart(title, rows) {
   return frame(rows.length * height, title, parts);
 }
 
-function fixed(value) {
+/** A coordinate with one decimal. */
+export function fixed(value) {
   return Number(value.toFixed(1));
 }

@@ -9,72 +9,36 @@
 import { once } from 'node:events';
 import { setTimeout as delay } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { parseArgs } from 'node:util';
 import { Worker } from 'node:worker_threads';
 import { LoadClient, nowMs } from '../load/client.mjs';
-import { OptionError, parseOptions } from '../jobs/options.mjs';
+import { suite } from '../load/suite.mjs';
+import { parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
 import { openTarget } from '../peers/open.mjs';
 import { PUBACK, PUBLISH, SUBACK, subscribePacket } from '../load/wire.mjs';
 
 const OPTIONS = {
-  count: { type: 'string', default: '100000' },
-  subscriptions: { type: 'string', default: '10000' },
-  connections: { type: 'string', default: '100' },
-  subscribers: { type: 'string', default: '1' },
-  payload: { type: 'string', default: '100' },
-  'p99-max': { type: 'string', default: '50' },
-  broker: { type: 'string', default: 'spawn' },
-  'broker-pid': { type: 'string', default: '0' },
-  json: { type: 'boolean', default: false },
-  help: { type: 'boolean', default: false },
+  count: ['100000', 'N', 'retained messages'],
+  subscriptions: ['10000', 'N', 'subscriptions of other clients, each with ten of the messages'],
+  connections: ['100', 'N', 'clients that hold them'],
+  subscribers: ['1', 'N', 'clients that subscribe to all messages at once'],
+  payload: ['100', 'N', 'payload bytes'],
+  'p99-max': ['50', 'MS', "bound of the other client's publish-to-delivery"],
+  broker: ['spawn', 'B', 'spawn, mosquitto or HOST:PORT'],
+  'broker-pid': ['0', 'N', 'process id of a running broker, for its memory'],
 };
-
-const HELP = `Usage: npm run bench -- retained [options]
-
-  --count N          retained messages (100000)
-  --subscriptions N  subscriptions of other clients, each with ten of the messages (10000)
-  --connections N    clients that hold them (100)
-  --subscribers N    clients that subscribe to all messages at once (1)
-  --payload N        payload bytes (100)
-  --p99-max MS       bound of the other client's publish-to-delivery (50)
-  --broker B         spawn, mosquitto or HOST:PORT (spawn)
-  --json             only the JSON line
-`;
 
 const WINDOW = 2000;
 const PATIENCE_MS = 300_000;
 const QUIET_MS = 2000;
 
-/** Runs the suite with `argv`; resolves to the exit code. */
-export async function run(argv) {
-  let values;
-  try {
-    ({ values } = parseArgs({ args: argv, options: OPTIONS, strict: true }));
-  } catch (error) {
-    process.stderr.write(`${error.message}\n`);
-    return 2;
-  }
-  if (values.help) {
-    process.stdout.write(HELP);
-    return 0;
-  }
-  try {
-    const result = await retained(values);
-    if (!values.json) process.stdout.write(render(result));
-    process.stdout.write(`${JSON.stringify(result)}\n`);
-    return result.faults.length === 0 ? 0 : 1;
-  } catch (error) {
-    process.stderr.write(`${error instanceof OptionError ? error.message : error.stack}\n`);
-    return error instanceof OptionError ? 2 : 1;
-  }
-}
-
-/** One run with `given` over the defaults, against `target` when it is given, else against a broker of its own. */
-export function measureRetained(given, target) {
-  const defaults = Object.entries(OPTIONS).map(([name, option]) => [name, option.default]);
-  return retained({ ...Object.fromEntries(defaults), ...given }, target);
-}
+/** `run(argv)` is the suite; `measureRetained` one run of it. */
+export const { run, measure: measureRetained } = suite({
+  name: 'retained',
+  options: OPTIONS,
+  work: retained,
+  render,
+});
 
 async function retained(values, given) {
   const count = Number(values.count);

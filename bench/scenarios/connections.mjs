@@ -30,6 +30,7 @@ export const connectionScenarios = [
           unit: 'bytes of memory each',
           better: 'lower',
           peers: 'mqtt',
+          estimateSeconds: SETTLE_MS / 1000 + count / 5000,
           broker: {},
           durability: 'nothing stored',
           run: (target, onProgress) => storm(target, count, onProgress),

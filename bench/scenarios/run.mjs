@@ -6,9 +6,11 @@
  * alike. A run that fails is a fault of its row; the others go on. When the bench is told to end, it ends the broker
  * first.
  */
+import { endWith } from '../peers/interrupt.mjs';
 import { median } from './median.mjs';
 
-const INTERRUPTED_EXIT_CODE = 130;
+/** Start and end of a broker and of the load, on two cores. */
+const AROUND_SECONDS = 2;
 
 /** Runs everything; resolves to one entry per scenario. `progress` is told what happens. */
 export async function runScenarios(chosen, { peers, repeat, context, progress }) {
@@ -21,7 +23,7 @@ export async function runScenarios(chosen, { peers, repeat, context, progress })
       .filter(({ rows }) => rows.length > 0),
   }));
   const total = entries.flatMap(({ cases }) => cases.flatMap(({ rows }) => rows)).length * repeat;
-  progress.start(total);
+  progress.start(total, secondsOf(entries) * repeat);
   const running = { opened: undefined };
   const release = endWith(running);
   for (const entry of entries)
@@ -35,21 +37,11 @@ export async function runScenarios(chosen, { peers, repeat, context, progress })
   return entries.map(({ name, about, cases }) => ({ name, about, cases: cases.map(caseEntry) }));
 }
 
-/** On SIGINT and SIGTERM the running broker is ended, then the bench; answers how to undo that. */
-function endWith(running) {
-  const end = () => {
-    release();
-    void Promise.resolve(running.opened)
-      .then((target) => target?.stop())
-      .finally(() => process.exit(INTERRUPTED_EXIT_CODE));
-  };
-  const release = () => {
-    process.off('SIGINT', end);
-    process.off('SIGTERM', end);
-  };
-  process.on('SIGINT', end);
-  process.on('SIGTERM', end);
-  return release;
+/** What the runs of `entries` take once, about. */
+function secondsOf(entries) {
+  return entries
+    .flatMap(({ cases }) => cases)
+    .reduce((sum, { test, rows }) => sum + rows.length * (test.estimateSeconds + AROUND_SECONDS), 0);
 }
 
 /** Peers that can do the case, each with room for its runs. */

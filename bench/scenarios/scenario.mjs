@@ -5,6 +5,7 @@
  *   id, title        inside the scenario; the title says the load in words
  *   unit, better     of the headline: 'higher' or 'lower'
  *   peers            'mqtt': every broker; 'queue': those with durable queues; 'sluice'
+ *   estimateSeconds  how long a run takes, about, without start and end of the broker
  *   broker           settings of Sluice for this case
  *   run(target, onProgress)  → figures
  *   headline(figures), faults(figures) → list of texts
@@ -33,12 +34,19 @@ export function loadCase({ load, ...rest }) {
     peers: complete.mode === 'queue' ? 'queue' : 'mqtt',
     broker: {},
     load: complete,
+    estimateSeconds: estimateSeconds(complete),
     run: (target, onProgress) => measure(target, load, onProgress),
     headline: (figures) => rateOf(figures, complete),
     faults: (figures) => faultsOf(figures, complete),
     ...rest,
     notes: (figures) => [rest.notes?.(figures), countsText(figures, complete)].filter(Boolean).join('; '),
   };
+}
+
+/** Of loads without time or rate, a guess. */
+function estimateSeconds({ seconds, count, rate, late }) {
+  if (seconds > 0) return seconds;
+  return (rate > 0 ? count / rate : count / 100_000) * (late ? 2 : 1);
 }
 
 /**

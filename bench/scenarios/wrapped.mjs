@@ -23,6 +23,7 @@ export const wrappedScenarios = [
           unit: 'messages/s drained',
           better: 'higher',
           peers: 'sluice',
+          estimateSeconds: 1 + count / 150_000,
           broker: {},
           durability: 'fsync',
           run: (target) => measureBacklog({ count: String(count) }, target),
@@ -47,6 +48,7 @@ export const wrappedScenarios = [
           unit: 'messages/s to a new subscription',
           better: 'higher',
           peers: 'mqtt',
+          estimateSeconds: 7 + count / 50_000,
           broker: {},
           durability: 'retained messages as the broker keeps them',
           run: (target) =>
