@@ -30,8 +30,9 @@ import { readVarint, varintSize } from './varint.js';
 
 /**
  * Whom the decoder calls. `true` means the packet was taken; `false` means it was not and must be
- * offered again, unchanged, by the next `resume()`. Buffers and the scan are valid only during
- * the call; of a packet that it takes, a sink may overwrite the bytes. A sink may call `stop`, `close` and `setVersion`, not `write` or `resume`.
+ * offered again, unchanged, by the next `resume()`. The scan is valid only during the call, a buffer until
+ * `onRunEnd`; of a packet that it takes, a sink may overwrite the bytes. A sink may call `stop`, `close` and `setVersion`,
+ * not `write` or `resume`.
  */
 export interface PacketSink {
   /**
@@ -64,6 +65,8 @@ export interface PacketSink {
   onPing(): boolean;
   /** Any other packet. `frame` is a copy of its bytes that the sink may keep. */
   onPacket(packet: ControlPacket, frame: Buffer): boolean;
+  /** The buffer of the calls since the last `onRunEnd` is no longer valid. Must not throw. */
+  onRunEnd(): void;
 }
 
 /**
@@ -175,7 +178,7 @@ export class Decoder {
     try {
       let pos = start;
       if (this.carry.length > 0) pos = this.completeCarry(chunk, start, end);
-      if (this.isReady() && this.carry.length === 0) pos = this.run(chunk, pos, end);
+      if (this.isReady() && this.carry.length === 0) pos = this.deliver(chunk, pos, end);
       if (this.isOpen() && pos < end) this.append(chunk, pos, end);
       return this.currentState;
     } catch (error) {
@@ -215,6 +218,14 @@ export class Decoder {
 
   private isOpen(): boolean {
     return this.currentState !== 'closed';
+  }
+
+  private deliver(buffer: Buffer, start: number, end: number): number {
+    try {
+      return this.run(buffer, start, end);
+    } finally {
+      this.sink.onRunEnd();
+    }
   }
 
   /**
@@ -456,7 +467,7 @@ export class Decoder {
 
   private runCarry(): void {
     const { carry } = this;
-    const consumed = this.run(carry.bytes, carry.start, carry.end);
+    const consumed = this.deliver(carry.bytes, carry.start, carry.end);
     if (this.isOpen()) carry.consumeTo(consumed);
   }
 

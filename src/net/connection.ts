@@ -123,6 +123,10 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     this.#keepAliveMs = milliseconds;
   }
 
+  endRelays(): void {
+    this.#host.turn.endRelays();
+  }
+
   hold(): void {
     this.#decoder.stop();
   }

@@ -6,8 +6,12 @@
  * `hasRoom` first. Gives up: exactness of the bound for acknowledgements and queue deliveries, which are
  * bounded by packet ids and credit instead.
  *
- *   filled pieces ... | current block [0, offset)      ──flush──▶  transport (one writev, one frame)
+ *   filled pieces ... | current block [0, offset) | relay      ──flush──▶  transport (one writev, one frame)
+ *
+ * The relay is a range of a publisher's input that goes out as it came: consecutive packets make it longer, and one copy
+ * takes them all, at the latest before the publisher reads on.
  */
+import { copyRange } from '../mqtt/bytes.js';
 import type { OutboxLimit } from '../session/memory-limit.js';
 import type { Outbox } from '../session/wire.js';
 import { blockClasses, type BlockPool } from './block-pool.js';
@@ -42,6 +46,10 @@ export class SocketOutbox implements Outbox, Flushable {
   readonly #pieceEnds: number[] = [];
   #pieceBytes = 0;
   #classNext = 0;
+  /** The relay; both ends are 0 when there is none. */
+  #relaySource: Buffer = noBlock;
+  #relayStart = 0;
+  #relayEnd = 0;
   /** Blocks that the kernel is still reading from. */
   #writing: Buffer[] = [];
   #writingBytes = 0;
@@ -64,7 +72,7 @@ export class SocketOutbox implements Outbox, Flushable {
 
   /** Bytes that the kernel has not taken yet. */
   get bytesWaiting(): number {
-    return this.#pieceBytes + this.offset + this.#writingBytes;
+    return this.#pieceBytes + this.offset + this.#writingBytes + this.#relayEnd - this.#relayStart;
   }
 
   /** Bytes of the write under way that the kernel has not taken: falls while a slow reader reads. */
@@ -78,16 +86,41 @@ export class SocketOutbox implements Outbox, Flushable {
   }
 
   hasRoom(bytes: number): boolean {
-    if (this.#pieceBytes + this.offset + this.#writingBytes + bytes <= this.#limit.bytesMax) return true;
-    if (this.#writingBytes > 0) return false;
+    const waiting = this.bytesWaiting;
     // An empty outbox takes a message of any size, else one above the bound would wait for ever.
-    if (this.#pieceBytes + this.offset === 0) return true;
+    if (waiting === 0 || waiting + bytes <= this.#limit.bytesMax) return true;
+    if (this.#writingBytes > 0) return false;
     // A burst within one turn: full is only what the kernel does not take.
     this.#send();
-    return this.#writingBytes === 0 || this.#writingBytes + bytes <= this.#limit.bytesMax;
+    const left = this.bytesWaiting;
+    return left === 0 || left + bytes <= this.#limit.bytesMax;
+  }
+
+  relay(source: Buffer, start: number, end: number): void {
+    if (start === this.#relayEnd && source === this.#relaySource) {
+      this.#relayEnd = end;
+      return;
+    }
+    this.endRelay();
+    this.#relaySource = source;
+    this.#relayStart = start;
+    this.#relayEnd = end;
+    this.#turn.noteRelay(this);
+  }
+
+  /** Copies the relay behind what was written. */
+  endRelay(): void {
+    const start = this.#relayStart;
+    const end = this.#relayEnd;
+    if (start === end) return;
+    const source = this.#relaySource;
+    this.#forgetRelay();
+    this.ensure(end - start);
+    this.offset = copyRange(source, start, end, this.buffer, this.offset);
   }
 
   ensure(bytes: number): void {
+    if (this.#relayStart !== this.#relayEnd) this.endRelay();
     if (this.buffer.length - this.offset < bytes) this.#nextBlock(bytes);
     if (!this.#booked) {
       this.#booked = true;
@@ -118,8 +151,10 @@ export class SocketOutbox implements Outbox, Flushable {
 
   /** Hands everything to the transport. Calls nobody back: it runs in the middle of `ensure` too. */
   #send(): void {
+    this.endRelay();
     const bytes = this.#pieceBytes + this.offset;
-    if (bytes === 0) return;
+    // The relay may have filled so many blocks that they have left.
+    if (bytes === 0 || this.#writingBytes > 0) return;
     this.#owner.onBytesOut(bytes);
     this.#writingBytes = bytes;
     if (this.#pieces.length === 0) {
@@ -164,6 +199,7 @@ export class SocketOutbox implements Outbox, Flushable {
       this.flush();
       return;
     }
+    this.endRelay();
     const bytes = this.#pieceBytes + this.offset;
     if (bytes === 0) return;
     this.#owner.onBytesOut(bytes);
@@ -184,7 +220,14 @@ export class SocketOutbox implements Outbox, Flushable {
     this.#writingBytes = 0;
   }
 
+  #forgetRelay(): void {
+    this.#relaySource = noBlock;
+    this.#relayStart = 0;
+    this.#relayEnd = 0;
+  }
+
   #discard(): void {
+    this.#forgetRelay();
     for (const piece of this.#pieces) this.#give(piece);
     if (this.buffer !== noBlock) this.#give(this.buffer);
     this.#pieces.length = 0;

@@ -118,6 +118,10 @@ export class PublishRate implements PacketSink {
     return this.#sink.onPing();
   }
 
+  onRunEnd(): void {
+    this.#sink.onRunEnd();
+  }
+
   onPacket(packet: ControlPacket, frame: Buffer): boolean {
     return this.#sink.onPacket(packet, frame);
   }

@@ -17,6 +17,12 @@ export interface Flushable {
   flush(): void;
 }
 
+/** Something that refers to bytes of somebody else: an outbox. */
+export interface Relaying {
+  /** Copies them. Harmless when there are none. */
+  endRelay(): void;
+}
+
 /** Something that goes on in a later turn: a connection. */
 export interface Resumable {
   goOn(): void;
@@ -33,6 +39,7 @@ export class Turn implements Pace {
   #dirty: Flushable[] = [];
   #spare: Flushable[] = [];
   #waiting: Resumable[] = [];
+  readonly #relaying: Relaying[] = [];
   #scheduled = false;
   #tick: NodeJS.Timeout | undefined;
   readonly #run = (): void => this.run();
@@ -58,6 +65,18 @@ export class Turn implements Pace {
   flushLater(outbox: Flushable): void {
     this.#dirty.push(outbox);
     this.#schedule();
+  }
+
+  /** `outbox` refers to bytes of the connection that is read now. */
+  noteRelay(outbox: Relaying): void {
+    this.#relaying.push(outbox);
+  }
+
+  /** See `Wire.endRelays`. */
+  endRelays(): void {
+    const relaying = this.#relaying;
+    for (let i = 0; i < relaying.length; i++) relaying[i]!.endRelay();
+    relaying.length = 0;
   }
 
   /** Calls `goOn` once, outside of the caller's stack. */

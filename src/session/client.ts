@@ -133,6 +133,10 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     return true;
   }
 
+  onRunEnd(): void {
+    this.#wire.endRelays();
+  }
+
   /**
    * For packets that only a connected client sends: true when they mean nothing any more, false when they wait for the
    * decision about CONNECT. Within an exchange they are a breach [MQTT-3.1.2-30].

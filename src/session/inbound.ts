@@ -14,6 +14,7 @@
 import { assert, ProtocolError } from '../base/error.js';
 import { ackBytesMax, writeAck } from '../mqtt/encoder.js';
 import { packetType, type ProtocolVersion } from '../mqtt/packet-type.js';
+import { publishFrameStart } from '../mqtt/publish-frame.js';
 import { copyStoredProperties, isStoredForm, type PropertyScan } from '../mqtt/property-scan.js';
 import { reasonCode, violation } from '../mqtt/reason-code.js';
 import type { Route, ShardQueues } from '../router/route.js';
@@ -257,6 +258,18 @@ export class Inbound implements Publisher, AckSink {
       expiry,
     );
 
+    if (qos === 0 && expiry === 0 && propertiesTo === propertiesEnd && topic === buffer) {
+      live.frameStart = publishFrameStart(
+        buffer,
+        (packetType.publish << 4) | flags,
+        topicStart,
+        topicEnd,
+        propertiesStart,
+        propertiesEnd,
+        payloadEnd,
+      );
+      live.isFrameOfMqtt5 = this.#version === 5;
+    }
     if (qos < 2) this.#deliver(live, route, qos, isRetain);
     if (isOtherTopic || route.subscribers.length > freeSubscribers) {
       this.#work.spend(workUnits.topic + route.subscribers.length);

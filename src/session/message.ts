@@ -48,6 +48,9 @@ export class LiveMessage implements PublishRanges {
   payloadEnd = 0;
   flags = 0;
   messageExpiryInterval = 0;
+  /** Where the PUBLISH begins that it came in, when that may be sent on as it is; its end is `payloadEnd`. Else -1. */
+  frameStart = -1;
+  isFrameOfMqtt5 = false;
   /** Copy of this publish, once somebody has asked for it. */
   stored: StoredMessage | undefined = undefined;
   /** A subscriber of this publish that is half full: the publisher waits for it and takes this back. */
@@ -85,6 +88,7 @@ export class LiveMessage implements PublishRanges {
     this.payloadEnd = payloadEnd;
     this.flags = flags;
     this.messageExpiryInterval = messageExpiryInterval;
+    this.frameStart = -1;
     this.stored = undefined;
   }
 

@@ -235,6 +235,7 @@ export class Outbound {
         this.#counters.add(dropped.outboxFull, 1);
         return;
       }
+      if (writer.relay(message, flags, identifiers)) return;
     } else {
       if (!hasRoom || this.#sent >= this.#window || this.#isWaiting()) {
         this.#wait(message, flags, identifiers, group);

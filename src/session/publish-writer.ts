@@ -17,7 +17,7 @@ import { packetType, type ProtocolVersion } from '../mqtt/packet-type.js';
 import type { Delivery } from '../shard/link.js';
 import { slot } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
-import type { StoredMessage } from './message.js';
+import type { LiveMessage, StoredMessage } from './message.js';
 import { OutboundAliases } from './topic-alias.js';
 import type { Wire } from './wire.js';
 
@@ -158,6 +158,23 @@ export class PublishWriter {
     );
   }
 
+  /** Sends a PUBLISH with QoS 0 on as it came, if this client would get the very same bytes; else answers false. */
+  relay(message: LiveMessage, flags: number, identifiers: Identifiers): boolean {
+    const { frameStart, payloadBuffer, payloadEnd } = message;
+    if (
+      frameStart < 0 ||
+      message.isFrameOfMqtt5 !== (this.#version === 5) ||
+      this.#aliases !== undefined ||
+      identifiers.length > 0 ||
+      payloadBuffer[frameStart] !== ((packetType.publish << 4) | flags)
+    ) {
+      return false;
+    }
+    this.#wire.outbox.relay(payloadBuffer, frameStart, payloadEnd);
+    this.#count(0, payloadEnd - message.payloadStart);
+    return true;
+  }
+
   /** Writes a PUBLISH whose ranges are in stored form; `expiry` in seconds or -1. */
   publish(
     flags: number,
@@ -220,9 +237,7 @@ export class PublishWriter {
       payloadEnd,
       extras,
     );
-    this.#counters.add(slot.packetsSent + packetType.publish, 1);
-    this.#counters.add(slot.publishesSent + qos, 1);
-    this.#counters.add(slot.publishBytesSent, payloadEnd - payloadStart);
+    this.#count(qos, payloadEnd - payloadStart);
   }
 
   /** Writes a PUBREL. */
@@ -231,5 +246,11 @@ export class PublishWriter {
     outbox.ensure(ackBytesMax);
     outbox.offset = writeAck(outbox.buffer, outbox.offset, type, this.#version, packetId, reason);
     this.#counters.add(slot.packetsSent + type, 1);
+  }
+
+  #count(qos: number, payloadBytes: number): void {
+    this.#counters.add(slot.packetsSent + packetType.publish, 1);
+    this.#counters.add(slot.publishesSent + qos, 1);
+    this.#counters.add(slot.publishBytesSent, payloadBytes);
   }
 }

@@ -17,6 +17,8 @@ export interface Outbox {
   ensure(bytes: number): void;
   /** True while `bytes` more stay within the connection's bound. */
   hasRoom(bytes: number): boolean;
+  /** Sends `source[start, end)` behind what was written; it must not change before `Wire.endRelays`. */
+  relay(source: Buffer, start: number, end: number): void;
 }
 
 /** One network connection as the protocol sees it. */
@@ -30,6 +32,8 @@ export interface Wire {
   setVersion(version: ProtocolVersion): void;
   /** Close the connection when no packet arrives for so long; 0 = never. */
   setKeepAlive(milliseconds: number): void;
+  /** The bytes that this connection has read are about to change: what was relayed of them, to whomever, is copied. */
+  endRelays(): void;
   /** Within a sink call: no packet after this one until `resume`. */
   hold(): void;
   /** Takes a refused PUBLISH and what lies behind it up again. Harmless when nothing was refused. */

@@ -97,6 +97,7 @@ test('no buffer reaches the pool while the decoder reads from it, however the si
     },
     onAck: () => true,
     onPing: () => true,
+    onRunEnd: () => {},
     onPacket: () => true,
   };
   const decoder = new Decoder(sink, { maximumPacketSize: 32_768, packetsPerSliceMax: 3, pool });

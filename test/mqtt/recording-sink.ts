@@ -85,6 +85,8 @@ export class RecordingSink implements PacketSink {
     });
   }
 
+  onRunEnd(): void {}
+
   onPing(): boolean {
     return this.#take({ cmd: 'ping' });
   }

@@ -102,6 +102,58 @@ describe('the outbox', () => {
     expect(Buffer.concat(kernel.taken).equals(Buffer.concat(sent))).toBe(true);
   });
 
+  test('what is relayed arrives in order among what is written, though its source changes afterwards [broker]', async () => {
+    const random = randomFrom(seed);
+    const { outbox, kernel, turn } = build();
+    kernel.takesAtOnce = () => random() < 0.5;
+    const sent: Buffer[] = [];
+    const source = Buffer.alloc(65_536);
+    for (let round = 0; round < 300; round++) {
+      for (let at = 0; at < 256; at++) source[at * 251] = Math.floor(random() * 256);
+      let at = 0;
+      while (at < source.length) {
+        const end = Math.min(source.length, at + 1 + Math.floor(random() ** 4 * 20_000));
+        if (random() < 0.8) {
+          outbox.relay(source, at, end);
+          sent.push(Buffer.from(source.subarray(at, end)));
+        }
+        if (random() < 0.1) {
+          const bytes = Buffer.alloc(Math.floor(random() * 100) + 1, round);
+          sent.push(bytes);
+          write(outbox, bytes);
+        }
+        if (random() < 0.05) expect(outbox.hasRoom(1)).toBe(outbox.bytesWaiting < 1000);
+        if (random() < 0.05) outbox.flush();
+        at = end;
+      }
+      turn.endRelays();
+      source.fill(0);
+      if (random() < 0.7) turn.run();
+      if (random() < 0.5) kernel.takeLater();
+      if (random() < 0.3) await new Promise((resolve) => setImmediate(resolve));
+    }
+    while (outbox.bytesWaiting > 0) {
+      turn.run();
+      kernel.takeLater();
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect(Buffer.concat(kernel.taken).equals(Buffer.concat(sent))).toBe(true);
+  });
+
+  test('what is relayed counts as waiting, and is forgotten with the connection [broker]', () => {
+    const { outbox, kernel, turn } = build(1000);
+    kernel.takesAtOnce = () => false;
+    outbox.relay(Buffer.alloc(600), 0, 600);
+    expect([outbox.bytesWaiting, outbox.hasRoom(400), outbox.hasRoom(401)]).toEqual([600, true, false]);
+    expect(kernel.writeCount).toBe(1);
+    outbox.relay(Buffer.alloc(600), 0, 300);
+    expect([outbox.bytesWaiting, outbox.hasRoom(100), outbox.hasRoom(101)]).toEqual([900, true, false]);
+    outbox.close();
+    turn.endRelays();
+    turn.run();
+    expect([outbox.bytesWaiting, kernel.writeCount]).toEqual([0, 1]);
+  });
+
   test('one turn is one write per connection [broker]', () => {
     const { outbox, kernel, turn } = build();
     for (let i = 0; i < 50; i++) write(outbox, Buffer.alloc(1000));

@@ -32,6 +32,8 @@ class CountingSink implements PacketSink {
     return true;
   }
 
+  onRunEnd(): void {}
+
   onAck(): boolean {
     this.packets++;
     return true;
