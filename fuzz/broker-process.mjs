@@ -5,6 +5,7 @@
  * lines of level error and fatal are kept, because nothing that a peer sends may lead to one.
  */
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -241,11 +242,9 @@ async function knownVariables() {
 /** Those of `names` that the compiled broker can listen for here. */
 export async function availableTargets(names) {
   const hasListeners = (await knownVariables()).has('SLUICE_LISTENERS');
-  // Its binaries are for some versions of Node only.
-  const hasUws = await import(uwsModule).then(
-    () => true,
-    () => false,
-  );
+  // Looked for, not loaded: its binaries are for some versions of Node only, and a process that has one may hang at its end.
+  const binary = `@rjweb/uws/uws_${process.platform}_${process.arch}_${process.versions.modules}.node`;
+  const hasUws = existsSync(new URL(`../node_modules/${binary}`, import.meta.url));
   return names.filter(
     (name) => name === 'mqtt' || name === 'http' || (hasListeners && (name !== 'uws' || hasUws)),
   );
