@@ -2,11 +2,13 @@
  * A live message: on its way through this turn (`LiveMessage`) or kept for a client (`StoredMessage`). Main thread.
  *
  * Always true: a `LiveMessage` is one reused object whose ranges are valid until the publish call returns;
- * `keep` copies it at most once per publish, however many sessions keep it. Property bytes are in stored
+ * it is copied at most once per publish and kind of copy, however many sessions keep it. Property bytes are in stored
  * form: without Topic Alias, Subscription Identifier and Message Expiry Interval.
  * Gives up: sharing between publishes; a kept message is one buffer and one object.
  */
 import type { Congestion } from './congestion.js';
+import type { Clock } from './context.js';
+import { copyRange } from '../mqtt/bytes.js';
 import { MessageFlag, type PublishRanges } from '../shard/link.js';
 
 /** A message that outlives its publish: topic, properties and payload in one buffer. */
@@ -35,6 +37,11 @@ type Ranges = Readonly<
 
 const none = Buffer.alloc(0);
 
+/** Memory of a copy that may be kept for long. */
+export const ownMemory = (bytes: number): Buffer => Buffer.allocUnsafeSlow(bytes);
+/** Memory of a copy that is given up soon: up to 4 KiB a part of a slab of 8 KiB, which it keeps alive. */
+const slabMemory = (bytes: number): Buffer => Buffer.allocUnsafe(bytes);
+
 /** See the file header. */
 export class LiveMessage implements PublishRanges {
   topicBuffer: Buffer = none;
@@ -53,6 +60,7 @@ export class LiveMessage implements PublishRanges {
   isFrameOfMqtt5 = false;
   /** Copy of this publish, once somebody has asked for it. */
   stored: StoredMessage | undefined = undefined;
+  #inFlight: StoredMessage | undefined = undefined;
   /** A subscriber of this publish that is half full: the publisher waits for it and takes this back. */
   congestion: Congestion | undefined = undefined;
 
@@ -90,31 +98,43 @@ export class LiveMessage implements PublishRanges {
     this.messageExpiryInterval = messageExpiryInterval;
     this.frameStart = -1;
     this.stored = undefined;
+    this.#inFlight = undefined;
   }
 
   /** The copy of this publish that may be kept; the same one for every caller of this publish. */
-  keep(nowMs: number): StoredMessage {
-    if (this.stored !== undefined) return this.stored;
-    this.stored = copyOf(this, this.topicBuffer, this.payloadBuffer, nowMs);
+  keep(clock: Clock): StoredMessage {
+    this.stored ??= copyOf(this, this.topicBuffer, this.payloadBuffer, clock, ownMemory);
     return this.stored;
+  }
+
+  /** The same until a client answers: windows bound how many there are, and a buffer of its own costs 2 µs and more. */
+  keepInFlight(clock: Clock): StoredMessage {
+    this.#inFlight ??= this.stored ?? copyOf(this, this.topicBuffer, this.payloadBuffer, clock, slabMemory);
+    return this.#inFlight;
   }
 }
 
-/** A copy of a message that may be kept: `topic` holds its topic, `source` its properties and payload. */
-export function copyOf(ranges: Ranges, topic: Buffer, source: Buffer, nowMs: number): StoredMessage {
+/** A copy of a message: `topic` holds its topic, `source` its properties and payload. */
+export function copyOf(
+  ranges: Ranges,
+  topic: Buffer,
+  source: Buffer,
+  clock: Clock,
+  allocate: (bytes: number) => Buffer,
+): StoredMessage {
   const { topicStart, topicEnd, propertiesStart, propertiesEnd, payloadStart, payloadEnd } = ranges;
   const topicBytes = topicEnd - topicStart;
   const propertyBytes = propertiesEnd - propertiesStart;
-  const bytes = Buffer.allocUnsafeSlow(topicBytes + propertyBytes + payloadEnd - payloadStart);
-  topic.copy(bytes, 0, topicStart, topicEnd);
-  source.copy(bytes, topicBytes, propertiesStart, propertiesEnd);
-  source.copy(bytes, topicBytes + propertyBytes, payloadStart, payloadEnd);
+  const bytes = allocate(topicBytes + propertyBytes + payloadEnd - payloadStart);
+  copyRange(topic, topicStart, topicEnd, bytes, 0);
+  copyRange(source, propertiesStart, propertiesEnd, bytes, topicBytes);
+  copyRange(source, payloadStart, payloadEnd, bytes, topicBytes + propertyBytes);
   const expirySeconds = ranges.messageExpiryInterval;
   return {
     bytes,
     topicEnd: topicBytes,
     propertiesEnd: topicBytes + propertyBytes,
-    expiresAtMs: expirySeconds === 0 ? Number.POSITIVE_INFINITY : nowMs + expirySeconds * 1000,
+    expiresAtMs: expirySeconds === 0 ? Number.POSITIVE_INFINITY : clock.nowMs() + expirySeconds * 1000,
   };
 }
 

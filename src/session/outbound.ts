@@ -19,7 +19,7 @@ import { Congestion } from './congestion.js';
 import type { Clock } from './context.js';
 import { Awaiting, idOfOffset, InFlight } from './in-flight.js';
 import type { MemoryBudget } from './memory-limit.js';
-import { copyOf, remainingExpiry, type LiveMessage } from './message.js';
+import { copyOf, ownMemory, remainingExpiry, type LiveMessage } from './message.js';
 import { PublishWriter, type Identifiers, type PublishLimits, type Waiting } from './publish-writer.js';
 import type { Wire } from './wire.js';
 
@@ -244,7 +244,7 @@ export class Outbound {
       }
       const kept =
         this.keepsMessages || group !== undefined
-          ? { message: message.keep(this.#clock.nowMs()), flags, identifiers, group }
+          ? { message: message.keepInFlight(this.#clock), flags, identifiers, group }
           : undefined;
       packetId = this.#take(qos === 1 ? Awaiting.puback : Awaiting.pubrec, kept);
     }
@@ -538,7 +538,7 @@ export class Outbound {
   }
 
   #wait(message: LiveMessage, flags: number, identifiers: Identifiers, group: object | undefined): void {
-    const stored = message.keep(this.#clock.nowMs());
+    const stored = message.keep(this.#clock);
     const bytes = stored.bytes.length;
     while (!this.#pending.hasRoom(bytes)) {
       // The newest messages are worth most to a client that has been away; the oldest gives way.
@@ -582,7 +582,7 @@ export class Outbound {
       rest.attachment.reject(rest.tag, reasonCode.quotaExceeded);
       return;
     }
-    const message = copyOf(delivery, delivery.buffer, delivery.buffer, this.#clock.nowMs());
+    const message = copyOf(delivery, delivery.buffer, delivery.buffer, this.#clock, ownMemory);
     this.#held.push({ ...rest, message, group: undefined }, bytes);
   }
 

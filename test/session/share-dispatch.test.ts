@@ -57,7 +57,7 @@ class FakeMember implements ShareMember {
   }
 
   deliver(message: LiveMessage, qos: number, retain: boolean, identifiers: Identifiers, group: object): void {
-    const { bytes, topicEnd, propertiesEnd } = message.keep(0);
+    const { bytes, topicEnd, propertiesEnd } = message.keep({ nowMs: () => 0 });
     this.got.push({
       topic: bytes.toString('utf8', 0, topicEnd),
       payload: bytes.toString('utf8', propertiesEnd),
