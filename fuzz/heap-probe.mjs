@@ -14,6 +14,8 @@ if (isMainThread && process.channel !== undefined) {
     const { heapUsed, arrayBuffers } = process.memoryUsage();
     process.send({ liveBytes: heapUsed + arrayBuffers });
   });
+  // A fuzzer that was killed leaves no broker behind.
+  process.on('disconnect', () => process.exit(1));
   // The broker ends when it has nothing left to do.
   process.channel.unref();
 }

@@ -2,7 +2,7 @@
  * What applies to one client: its rules, the sections of the file that name it, the patterns with its names in them.
  * Main thread, once per connection and reload; pure.
  *
- *   rules of the client, one by one ─▶ user, client, address ─▶ patterns ─▶ all ─▶ `$SYS` may be read ─▶ denied
+ *   rules of the client, one by one ─▶ user, client, address ─▶ patterns ─▶ all ─▶ `$SYS/broker` may be read ─▶ denied
  *
  * Always true: a client id or user name with `/`, `+` or `#` in it never widens what a permission covers (it is left
  * out) and never narrows a denial (it covers the rest of the topic). A line about the user name means nothing to a
@@ -47,8 +47,11 @@ const anyTopic: AclEntry = {
 };
 const denyAll: AclStep = { allow: [], deny: [anyTopic], allowQueues: [], denyQueues: ['*'] };
 const nothing: AclStep = { allow: [], deny: [], allowQueues: [], denyQueues: [] };
-/** What the broker says about itself may be read unless an earlier step denies it. */
-const sysStep: AclStep = { ...nothing, allow: [entryOf('$SYS/#', 0, allSubscribeBits)] };
+/**
+ * What the broker says about itself may be read unless an earlier step denies it. Not what it says about its clients, below
+ * `$SYS/brokers`: their names and addresses.
+ */
+const sysStep: AclStep = { ...nothing, allow: [entryOf('$SYS/broker/#', 0, allSubscribeBits)] };
 
 function entryOf(text: string, publishBits: number, subscribeBits: number, isExact = false): AclEntry {
   return { text, filter: parseFilter(text), isExact, publishBits, subscribeBits };

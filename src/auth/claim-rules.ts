@@ -8,6 +8,8 @@
 import type { AclRule } from './acl-rule.js';
 
 const rulesMax = 1000;
+/** A denial whose topic is no filter denies everything, topics that begin with `$` and queues as well. */
+const everythingElse: AclRule = { permission: 'deny', action: 'all', topic: '' };
 
 /** The rules in `claim`; undefined when there is no claim. Throws an `Error` that says what is wrong. */
 export function rulesOf(claim: unknown): readonly AclRule[] | undefined {
@@ -56,13 +58,7 @@ function allowLists(claim: unknown): AclRule[] {
   const { pub, sub, all, ...unknown } = claim;
   const surplus = Object.keys(unknown)[0];
   if (surplus !== undefined) throw new Error(`the field ${JSON.stringify(surplus)} is not known`);
-  return [
-    ...allowed(pub, 'publish'),
-    ...allowed(sub, 'subscribe'),
-    ...allowed(all, 'all'),
-    { permission: 'deny', action: 'all', topic: '#' },
-    { permission: 'deny', action: 'all', topic: '$SYS/#' },
-  ];
+  return [...allowed(pub, 'publish'), ...allowed(sub, 'subscribe'), ...allowed(all, 'all'), everythingElse];
 }
 
 function allowed(topics: unknown, action: AclRule['action']): AclRule[] {

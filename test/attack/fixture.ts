@@ -33,6 +33,7 @@ topic read $q/#
 topic read $queue/#
 user root
 topic readwrite #
+topic read $SYS/#
 queue *
 all
 topic readwrite public/#

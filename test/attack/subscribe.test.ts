@@ -1,8 +1,9 @@
+import { SignJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 
 import { slotOf } from '../../src/telemetry/counter-layout.js';
 import type { RawClient } from '../harness/raw-client.js';
-import { expectNothing, publish, publishPacket } from '../net/test-gateway.js';
+import { connect, expectNothing, publish, publishPacket } from '../net/test-gateway.js';
 import { connectAs, startGuarded, subscribeCodes, type Guarded } from './fixture.js';
 
 const notAuthorized = 0x87;
@@ -124,14 +125,35 @@ describe('attacks by SUBSCRIBE', () => {
     await expectNothing(mallory);
   });
 
-  test('rights in $SYS are read rights at most, and can be taken away [broker]', async () => {
+  test('what the broker says about its clients needs a right, what it says about itself can be taken away [broker]', async () => {
     const target = await startGuarded({
-      acl: 'all\ntopic read public\nuser mallory\ntopic denyread $SYS/brokers/#\n',
+      acl: 'all\ntopic read public\nuser alice\ntopic read $SYS/#\nuser mallory\ntopic denyread $SYS/#\n',
     });
     const filters = ['$SYS/broker/uptime', '$SYS/brokers/+/clients/#', '$SYS/#', '$SYS/+/+/clients/#'];
-    const mallory = await connectAs(target, 'mallory');
-    expect(await subscribeCodes(mallory, filters)).toEqual([1, notAuthorized, notAuthorized, notAuthorized]);
-    const alice = await connectAs(target, 'alice');
-    expect(await subscribeCodes(alice, filters)).toEqual([1, 1, 1, 1]);
+    const codes = new Map<string, number[]>();
+    for (const user of ['alice', 'root', 'mallory']) {
+      codes.set(user, await subscribeCodes(await connectAs(target, user), filters));
+    }
+    expect(codes.get('alice')).toEqual([1, 1, 1, 1]);
+    expect(codes.get('root')).toEqual([1, notAuthorized, notAuthorized, notAuthorized]);
+    expect(new Set(codes.get('mallory'))).toEqual(new Set([notAuthorized]));
+  });
+
+  test('a token with a closed list opens nothing that begins with $ where the file is generous [broker]', async () => {
+    const key = 'a secret of thirty-two characters';
+    const target = await startGuarded({
+      acl: 'all\ntopic readwrite #\ntopic readwrite $own/#\nqueue *\ntopic read $SYS/#\n',
+      auth: { jwtSecret: key },
+    });
+    const token = await new SignJWT({ sub: 'bearer', exp: Date.now() / 1000 + 600, acl: { sub: ['mine'] } })
+      .setProtectedHeader({ alg: 'HS256' })
+      .sign(Buffer.from(key));
+    target.addQueue('jobs/#', 'jobs');
+    const bearer = await connect(target, 'bearer', { username: 'x', password: Buffer.from(token) });
+    const filters = ['mine', 'other', '$own/x', '$SYS/broker/uptime', '$SYS/#', '$queue/jobs', '$q/jobs/#'];
+    const codes = await subscribeCodes(bearer, filters);
+    expect(filters.filter((_, index) => codes[index] === 1)).toEqual(['mine']);
+    bearer.send(publishPacket('$own/x', 'x', { messageId: 99 }));
+    expect((await bearer.expect('puback')).reasonCode).toBe(notAuthorized);
   });
 });

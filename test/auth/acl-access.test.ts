@@ -56,17 +56,23 @@ describe('access control', () => {
     }
   });
 
-  test('reading $SYS is allowed until a line denies it [broker]', () => {
-    const { access } = aclFixture('topic read a\nuser bob\ntopic deny $SYS/broker/clients/#\n');
+  test('what the broker says about itself may be read until a line denies it, what it says about clients only with a line [broker]', () => {
+    const { access } = aclFixture(
+      'topic read a\nuser bob\ntopic deny $SYS/broker/clients/#\nuser eve\ntopic read $SYS/#\n',
+    );
     const topics = [
-      '$SYS/#',
+      '$SYS/broker/#',
       '$SYS/broker/uptime',
       '$SYS/broker/clients/#',
+      '$SYS/#',
       '$SYS/+/clients/total',
+      '$SYS/brokers/sluice/clients/+/connected',
       '+/broker',
     ];
-    expect(Object.values(rights(access, subject('c'), topics))).toEqual(['r', 'r', 'r', 'r', '']);
-    expect(Object.values(rights(access, subject('c', 'bob'), topics))).toEqual(['', 'r', '', '', '']);
+    expect(Object.values(rights(access, subject('c'), topics))).toEqual(['r', 'r', 'r', '', '', '', '']);
+    expect(Object.values(rights(access, subject('c', 'bob'), topics))).toEqual(['', 'r', '', '', '', '', '']);
+    const eve = Object.values(rights(access, subject('c', 'eve'), topics));
+    expect(eve).toEqual(['r', 'r', 'r', 'r', 'r', 'r', '']);
   });
 
   test('the user that authentication found counts, not the one that the client named [broker]', () => {
@@ -96,7 +102,7 @@ describe('rules that a client carries', () => {
 
   test('without a file they are all that the client may do, and clients without rules may do everything [broker]', () => {
     const { access } = aclFixture(undefined, withTokens);
-    const topics = ['a', 'b', '$SYS/x', '$q/a'];
+    const topics = ['a', 'b', '$SYS/broker/x', '$q/a'];
     expect(Object.values(rights(access, bearer([allow('all', 'a')]), topics))).toEqual(['rw', '', 'r', '']);
     expect(Object.values(rights(access, bearer([]), topics))).toEqual(['', '', 'r', '']);
     expect(Object.values(rights(access, subject('c2', 'eve'), topics))).toEqual(['rw', 'rw', 'r', 'r']);
@@ -170,7 +176,7 @@ describe('rules that a client carries', () => {
 
   test('a rule that is no filter permits nothing, and denies everything when it denies [broker]', () => {
     const { access } = aclFixture(undefined, withTokens);
-    const topics = ['a', 'b', '$SYS/x', '$queue/x', '$x/y'];
+    const topics = ['a', 'b', '$SYS/broker/x', '$queue/x', '$x/y'];
     expect(Object.values(rights(access, bearer([allow('all', 'a#'), allow('all', 'a')]), topics))).toEqual([
       'rw',
       '',

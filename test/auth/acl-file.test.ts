@@ -50,7 +50,7 @@ pattern write devices/%c/state
     );
   });
 
-  test('an empty file denies everything but reading $SYS [broker]', () => {
+  test('an empty file denies everything but reading $SYS/broker [broker]', () => {
     const { access } = aclFixture('\uFEFF# nothing\r\n\r\n');
     expect(
       rights(access, subject('a', 'b'), ['a', '#', '+/#', '$SYS/#', '$SYS/broker/uptime', '$share/g/a']),
@@ -58,7 +58,7 @@ pattern write devices/%c/state
       a: '',
       '#': '',
       '+/#': '',
-      '$SYS/#': 'r',
+      '$SYS/#': '',
       '$SYS/broker/uptime': 'r',
       '$share/g/a': '',
     });

@@ -272,8 +272,7 @@ describe('claims', () => {
           { permission: 'allow', action: 'publish', topic: 'p' },
           { permission: 'allow', action: 'subscribe', topic: 's' },
           { permission: 'allow', action: 'all', topic: 'x/%u' },
-          { permission: 'deny', action: 'all', topic: '#' },
-          { permission: 'deny', action: 'all', topic: '$SYS/#' },
+          { permission: 'deny', action: 'all', topic: '' },
         ],
       },
     });
