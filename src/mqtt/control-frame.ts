@@ -17,7 +17,7 @@ import { createPropertyScan, hasProperty, scanProperties } from './property-scan
 import { propertyId, willProperties } from './property.js';
 import { malformed, mayCarry, reasonCode, violation } from './reason-code.js';
 import { isTopicNameBytes, sharePrefix, topicNameBytesFault } from './topic.js';
-import { isMqttUtf8 } from './utf8.js';
+import { hasControlCharacter, isMqttUtf8 } from './utf8.js';
 import { readVarint, varintSize } from './varint.js';
 
 /** A control packet as an object, in the shape of `mqtt-packet`. */
@@ -61,14 +61,20 @@ export function parseControlFrame(frame: Buffer, version: ProtocolVersion): Cont
 }
 
 /**
- * The protocol level byte of a CONNECT frame that may be incomplete or wrong, or 0 when it
- * cannot be told. A server uses it to choose the form of the CONNACK that refuses the frame.
+ * The protocol level byte of a CONNECT frame that may be incomplete or wrong, or 0 when it cannot be told or the
+ * protocol is another one. A server uses it to choose the form of the CONNACK that refuses the frame.
  */
 export function connectLevel(frame: Buffer): ProtocolVersion | 0 {
   const at = headerSize(frame);
   if ((frame[0] as number) >> 4 !== packetType.connect || at === 0 || at + 2 > frame.length) return 0;
-  const level = frame[at + 2 + frame.readUInt16BE(at)];
+  const nameEnd = at + 2 + frame.readUInt16BE(at);
+  if (!isProtocolName(frame.toString('latin1', at + 2, nameEnd))) return 0;
+  const level = frame[nameEnd];
   return level === 3 || level === 4 || level === 5 ? level : 0;
+}
+
+function isProtocolName(name: string): boolean {
+  return name === 'MQTT' || name === 'MQIsdp';
 }
 
 function headerSize(frame: Buffer): number {
@@ -102,9 +108,8 @@ function check(type: number, reader: FrameReader): void {
 /** Answers the version, which decides how the rest of the connection is read. */
 function checkConnect(reader: FrameReader): ProtocolVersion {
   const name = reader.text('protocol name');
-  if (name !== 'MQTT' && name !== 'MQIsdp') {
-    throw unsupported(`protocol name is not "MQTT"`, 'MQTT-3.1.2-1');
-  }
+  // Another protocol gets no answer: its client would not understand it.
+  if (!isProtocolName(name)) throw malformed('protocol name is not "MQTT"', 'MQTT-3.1.2-1');
   const level = reader.uint8('protocol version');
   if (name === 'MQIsdp' ? level !== 3 : level !== 4 && level !== 5) {
     throw unsupported(`protocol version ${level} is not supported`, 'MQTT-3.1.2-2');
@@ -123,13 +128,17 @@ function checkConnect(reader: FrameReader): ProtocolVersion {
       throw violation('Authentication Data without Authentication Method');
     }
   }
-  reader.string('client identifier', 'MQTT-3.1.3-4');
+  if (!reader.isName('client identifier', 'MQTT-3.1.3-4')) {
+    const message = 'client identifier is not well-formed UTF-8 or has a control character';
+    if (version < 5) throw malformed(message, 'MQTT-3.1.3-4');
+    throw new ProtocolError(reasonCode.clientIdentifierNotValid, message, 'MQTT-3.1.3-4');
+  }
   if ((flags & connectFlag.will) !== 0) {
     if (version === 5) reader.properties(willProperties);
     reader.topicName('will topic', 'MQTT-3.1.3-11');
     reader.binary('will payload', 'MQTT-3.1.2-9');
   }
-  if ((flags & connectFlag.userName) !== 0) reader.string('user name', 'MQTT-3.1.3-12');
+  if ((flags & connectFlag.userName) !== 0) reader.name('user name', 'MQTT-3.1.3-12');
   if ((flags & connectFlag.password) !== 0) reader.binary('password', 'MQTT-3.1.2-19');
   return version;
 }
@@ -160,7 +169,7 @@ function checkSubscribe(reader: FrameReader): void {
   if (reader.isAtEnd) throw violation('SUBSCRIBE without a topic filter', 'MQTT-3.8.3-2');
   const reserved = reader.version === 5 ? 0xc0 : 0xfc;
   while (!reader.isAtEnd) {
-    const filterStart = reader.string('topic filter', 'MQTT-3.8.3-1');
+    const filterStart = reader.topicFilter('MQTT-3.8.3-1');
     const options = reader.uint8('subscription options');
     if ((options & reserved) !== 0) {
       throw malformed('reserved bits of the subscription options are set', 'MQTT-3.8.3-5');
@@ -177,7 +186,7 @@ function checkUnsubscribe(reader: FrameReader): void {
   reader.packetId('MQTT-2.2.1-3');
   if (reader.version === 5) reader.properties(packetType.unsubscribe);
   if (reader.isAtEnd) throw violation('UNSUBSCRIBE without a topic filter', 'MQTT-3.10.3-2');
-  while (!reader.isAtEnd) reader.string('topic filter', 'MQTT-3.10.3-1');
+  while (!reader.isAtEnd) reader.topicFilter('MQTT-3.10.3-1');
 }
 
 function checkReasonAndProperties(reader: FrameReader, type: number, clause: string): void {
@@ -261,6 +270,8 @@ class FrameReader {
   private readonly frame: Buffer;
   private readonly header: number;
   private pos: number;
+  /** Where the bytes of the last length-prefixed field begin. */
+  private fieldStart = 0;
   private currentVersion: ProtocolVersion;
 
   constructor(frame: Buffer, version: ProtocolVersion) {
@@ -303,14 +314,14 @@ class FrameReader {
   packetId(clause: string): void {
     this.skip(2, 'packet identifier');
     if (this.frame.readUInt16BE(this.pos - 2) === 0) {
-      throw violation('packet identifier is 0', clause);
+      throw malformed('packet identifier is 0', clause);
     }
   }
 
   reason(type: number, clause: string): void {
     const code = this.uint8('reason code');
     if (!mayCarry(type, code)) {
-      throw malformed(`reason code ${code} is not one of ${packetName(type)}`, clause);
+      throw violation(`reason code ${code} is not one of ${packetName(type)}`, clause);
     }
   }
 
@@ -323,15 +334,36 @@ class FrameReader {
     return start;
   }
 
+  /** Reads a string; false when it is not well-formed or has a control character. */
+  isName(field: string, clause: string): boolean {
+    const start = this.binary(field, clause);
+    return isMqttUtf8(this.frame, start, this.pos) && !hasControlCharacter(this.frame, start, this.pos);
+  }
+
+  name(field: string, clause: string): void {
+    if (!this.isName(field, clause)) {
+      throw malformed(`${field} is not well-formed UTF-8 or has a control character`, clause);
+    }
+  }
+
+  /** Checks a topic filter as a string, not its wildcards, and answers where its bytes begin. */
+  topicFilter(clause: string): number {
+    this.name('topic filter', clause);
+    const start = this.fieldStart;
+    if (start === this.pos) throw malformed('topic filter is empty', 'MQTT-4.7.3-1');
+    return start;
+  }
+
   text(field: string): string {
     return this.frame.toString('utf8', this.string(field, 'MQTT-1.5.4-1'), this.pos);
   }
 
   topicName(field: string, clause: string): void {
     const start = this.string(field, clause);
+    if (start === this.pos) throw violation(`${field} is empty`, 'MQTT-4.7.3-1');
     if (!isTopicNameBytes(this.frame, start, this.pos)) {
       const fault = topicNameBytesFault(this.frame, start, this.pos);
-      throw new ProtocolError(reasonCode.topicNameInvalid, `${field}: ${fault.message}`, fault.clause);
+      throw malformed(`${field}: ${fault.message}`, fault.clause);
     }
   }
 
@@ -339,6 +371,7 @@ class FrameReader {
   binary(field: string, clause: string): number {
     this.skip(2, field);
     const start = this.pos;
+    this.fieldStart = start;
     const length = this.frame.readUInt16BE(start - 2);
     if (start + length > this.frame.length) throw malformed(`${field} is cut off`, clause);
     this.pos = start + length;

@@ -14,6 +14,7 @@ import { CarryOver, type BufferPool } from './carry-over.js';
 import { connectLevel, parseControlFrame } from './control-frame.js';
 import type { ControlPacket } from './control-frame.js';
 import {
+  fixedFlags,
   flagsClause,
   frameKind,
   kindsBeforeConnect,
@@ -340,10 +341,9 @@ export class Decoder {
       if (properties.topicAlias !== 0) return;
       throw violation('PUBLISH with neither topic name nor Topic Alias', 'MQTT-3.3.2-1');
     }
+    // 0x90 is for topic names that are correctly formed and not accepted all the same.
     const { message, clause } = topicNameBytesFault(buffer, start, end);
-    throw clause === 'MQTT-1.5.4-1' || clause === 'MQTT-4.7.3-2'
-      ? malformed(message, clause)
-      : new ProtocolError(reasonCode.topicNameInvalid, message, clause);
+    throw malformed(message, clause);
   }
 
   private ack(buffer: Buffer, first: number, body: number, next: number): boolean {
@@ -356,7 +356,7 @@ export class Decoder {
     if (this.version !== 5) throw malformed(`${packetName(type)} has bytes after its last field`);
     const reason = buffer[body + 2] as number;
     if (!mayCarry(type, reason)) {
-      throw malformed(`reason code ${reason} is not one of ${packetName(type)}`, ackReasonClause[type]);
+      throw violation(`reason code ${reason} is not one of ${packetName(type)}`, ackReasonClause[type]);
     }
     let propertiesStart = next;
     if (length > 3) {
@@ -427,14 +427,12 @@ export class Decoder {
       return violation(`${packetName(type)} before CONNECT`, 'MQTT-3.1.0-1');
     }
     if (type === packetType.publish) return malformed('QoS is 3', 'MQTT-3.3.1-4');
-    for (let other = 0; other < 16; other++) {
-      if (this.kinds[(type << 4) | other] !== frameKind.invalid) {
-        return malformed(`flags ${flags} are reserved in ${packetName(type)}`, flagsClause(type));
-      }
+    if (type === 0) return violation('packet type 0 is forbidden');
+    if (type === packetType.auth && this.version < 5) return malformed(`packet type ${type} is reserved`);
+    if (flags !== fixedFlags(type)) {
+      return malformed(`flags ${flags} are reserved in ${packetName(type)}`, flagsClause(type));
     }
-    return type === 0 || (type === packetType.auth && this.version < 5)
-      ? malformed(`packet type ${type} is reserved`)
-      : violation(`${packetName(type)} is not for a ${this.role} to receive`);
+    return violation(`${packetName(type)} is not for a ${this.role} to receive`);
   }
 
   private tooLarge(size: number): ProtocolError {

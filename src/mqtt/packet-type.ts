@@ -86,6 +86,11 @@ export function packetName(type: number): string {
   return packetTable[type - 1]?.name ?? 'reserved';
 }
 
+/** The low nibble that a packet type must have; undefined for PUBLISH. */
+export function fixedFlags(type: number): number | undefined {
+  return packetTable[type - 1]?.flags;
+}
+
 /** The statement that fixes the flags of a packet type. */
 export function flagsClause(type: number): string {
   return flagsClauses[type] ?? 'MQTT-2.1.3-1';

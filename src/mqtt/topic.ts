@@ -7,8 +7,8 @@
  * subscription tree has a bound. Source: MQTT 5.0 sections 4.7 and 4.8.2.
  */
 import { ProtocolError } from '../base/error.js';
-import { reasonCode } from './reason-code.js';
-import { isMqttUtf8 } from './utf8.js';
+import { reasonCode, violation } from './reason-code.js';
+import { hasControlCharacter, isMqttUtf8 } from './utf8.js';
 
 declare const topicNameBrand: unique symbol;
 declare const topicFilterBrand: unique symbol;
@@ -108,8 +108,8 @@ export function isShare(topicFilter: string): boolean {
 
 /**
  * Takes `$share/{shareName}/{filter}` apart; undefined when `raw` does not begin with `$share/`.
- * Throws `ProtocolError` 0x8F when the name is empty or has a wildcard, or when the filter is
- * missing or not one [MQTT-4.8.2-1] [MQTT-4.8.2-2].
+ * Throws `ProtocolError` 0x82 when the name is empty or has a wildcard or no filter follows it [MQTT-4.8.2-1]
+ * [MQTT-4.8.2-2], 0x8F when what follows is no filter.
  */
 export function parseShare(raw: string): Share | undefined {
   if (!isShare(raw)) return undefined;
@@ -122,7 +122,7 @@ export function parseShare(raw: string): Share | undefined {
 }
 
 /**
- * True when `buffer[start, end)` holds a topic name. One pass for plain ASCII, which nearly all
+ * True when `buffer[start, end)` holds a topic name without control characters. One pass for plain ASCII, which nearly all
  * topics are; a second one, over UTF-8, only when a byte above 0x7f was seen.
  */
 export function isTopicNameBytes(buffer: Uint8Array, start: number, end: number): boolean {
@@ -130,10 +130,10 @@ export function isTopicNameBytes(buffer: Uint8Array, start: number, end: number)
   let high = 0;
   for (let i = start; i < end; i++) {
     const byte = buffer[i] as number;
-    if (byte === 0x2b || byte === 0x23 || byte === 0) return false;
+    if (byte < 0x24 ? byte < 0x20 || byte === 0x23 : byte === 0x2b || byte === 0x7f) return false;
     high |= byte;
   }
-  return high < 0x80 || isMqttUtf8(buffer, start, end);
+  return high < 0x80 || (isMqttUtf8(buffer, start, end) && !hasControlCharacter(buffer, start, end));
 }
 
 /** Why the bytes that `isTopicNameBytes` refused are no topic name. */
@@ -146,7 +146,9 @@ export function topicNameBytesFault(buffer: Uint8Array, start: number, end: numb
     }
     if (byte === 0) return { message: 'topic name has U+0000', clause: 'MQTT-4.7.3-2' };
   }
-  return { message: 'topic name is not well-formed UTF-8', clause: 'MQTT-1.5.4-1' };
+  return isMqttUtf8(buffer, start, end)
+    ? { message: 'topic name has a control character', clause: 'MQTT-4.13.1-1' }
+    : { message: 'topic name is not well-formed UTF-8', clause: 'MQTT-1.5.4-1' };
 }
 
 // In Unicode mode a surrogate matches only where it has no partner.
@@ -166,5 +168,5 @@ function textFault(text: string): TopicFault | undefined {
 }
 
 function invalidShare(message: string, clause: string): ProtocolError {
-  return new ProtocolError(reasonCode.topicFilterInvalid, message, clause);
+  return violation(message, clause);
 }

@@ -3,8 +3,9 @@
  *
  * True only for well-formed UTF-8 (RFC 3629): no overlong form, no surrogate, nothing above
  * U+10FFFF [MQTT-1.5.4-1], and no U+0000 [MQTT-1.5.4-2]. A byte order mark is an ordinary
- * character [MQTT-1.5.4-3]. Control characters and non-characters are let through: the
- * specification only advises against them. Plain byte loop: MQTT strings are short, and
+ * character [MQTT-1.5.4-3]. Control characters and non-characters are well-formed: the specification only
+ * advises against them and leaves it to a server to refuse them (section 1.5.4), which is done for names by
+ * `hasControlCharacter` and not for the values of properties. Plain byte loop: MQTT strings are short, and
  * `buffer.isUtf8` needs a view object per call and lets U+0000 pass.
  */
 
@@ -43,6 +44,15 @@ export function isMqttUtf8(buffer: Uint8Array, start: number, end: number): bool
     }
   }
   return true;
+}
+
+/** True when well-formed UTF-8 has one of U+0000 to U+001F and U+007F to U+009F. */
+export function hasControlCharacter(buffer: Uint8Array, start: number, end: number): boolean {
+  for (let pos = start; pos < end; pos++) {
+    const byte = buffer[pos] as number;
+    if (byte < 0x20 || byte === 0x7f || (byte === 0xc2 && (buffer[pos + 1] as number) < 0xa0)) return true;
+  }
+  return false;
 }
 
 function isContinuation(byte: number): boolean {

@@ -44,7 +44,10 @@ export function readConnect(packet: IConnectPacket, config: Config, newClientId:
   }
   const clientId = isAssigned ? newClientId() : packet.clientId;
 
-  const connack: NonNullable<IConnackPacket['properties']> = {};
+  // Written in this order.
+  const connack: NonNullable<IConnackPacket['properties']> = {
+    topicAliasMaximum: config.topicAliasMaximum,
+  };
   // Before MQTT 5 a session without Clean Session has no stated end: it gets the longest that is granted.
   const expiryAsked = version === 5 ? (properties.sessionExpiryInterval ?? 0) : cleanStart ? 0 : neverExpires;
   const expiryGranted = Math.min(expiryAsked, config.sessionExpiryMaxS);
@@ -57,9 +60,8 @@ export function readConnect(packet: IConnectPacket, config: Config, newClientId:
     connack.serverKeepAlive = keepAliveS;
   }
   if (isAssigned) connack.assignedClientIdentifier = clientId;
-  connack.receiveMaximum = config.receiveMaximum;
   connack.maximumPacketSize = config.maximumPacketSize;
-  connack.topicAliasMaximum = config.topicAliasMaximum;
+  connack.receiveMaximum = config.receiveMaximum;
   if (config.retainedMax === 0) {
     connack.retainAvailable = false;
     if (version === 5 && packet.will?.retain === true) {

@@ -311,7 +311,7 @@ describe('what MQTT 5.0 clients get besides messages', () => {
     publisher.send(publishPacket('t', 'y', { messageId: 2 }));
     await publisher.expect('puback');
     await client.expectClosed();
-    expect(client.inbox.at(-1)).toMatchObject({ cmd: 'disconnect', reasonCode: 0x90 });
+    expect(client.inbox.at(-1)).toMatchObject({ cmd: 'disconnect', reasonCode: 0x81 });
     expect(client.inbox.filter(({ cmd }) => cmd === 'disconnect')).toHaveLength(1);
   });
 

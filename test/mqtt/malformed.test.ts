@@ -139,12 +139,14 @@ describe('fixed header', () => {
 
   test('a type that is reserved or that only a server sends is refused [MQTT-4.13.1-1]', () => {
     expectRefused([
-      ['type 0', '0000', 5, malformed, general],
+      ['type 0', '0000', 5, protocolError, general],
       ['AUTH before MQTT 5', 'f000', 4, malformed, general],
       ['CONNACK', '20020000', 4, protocolError, general],
       ['SUBACK', '9003000100', 4, protocolError, general],
       ['UNSUBACK', 'b0020001', 4, protocolError, general],
       ['PINGRESP', 'd000', 5, protocolError, general],
+      ['PINGRESP with flags', 'd100', 5, malformed, 'MQTT-2.1.3-1'],
+      ['SUBACK with flags', '9100', 5, malformed, 'MQTT-2.1.3-1'],
     ]);
   });
 
@@ -183,9 +185,9 @@ describe('CONNECT', () => {
 
   test('the protocol name is MQTT, or MQIsdp in 3.1 [MQTT-3.1.2-1]', () => {
     expectRefused([
-      ['other name', connect('MQTX', 4, empty), 0, 0x84, 'MQTT-3.1.2-1'],
-      ['lower case', connect('mqtt', 4, empty), 0, 0x84, 'MQTT-3.1.2-1'],
-      ['empty', connect('', 4, empty), 0, 0x84, 'MQTT-3.1.2-1'],
+      ['other name', connect('MQTX', 4, empty), 0, malformed, 'MQTT-3.1.2-1'],
+      ['lower case', connect('mqtt', 4, empty), 0, malformed, 'MQTT-3.1.2-1'],
+      ['empty', connect('', 4, empty), 0, malformed, 'MQTT-3.1.2-1'],
     ]);
     expectTaken([
       ['3.1', connect('MQIsdp', 3, '02 0000 0001 61'), 0],
@@ -265,6 +267,9 @@ describe('CONNECT', () => {
     expectRefused([
       ['overlong', connect('MQTT', 4, '02 0000 0002 c080'), 0, malformed, 'MQTT-3.1.3-4'],
       ['U+0000', connect('MQTT', 4, '02 0000 0001 00'), 0, malformed, 'MQTT-3.1.3-4'],
+      ['U+0001', connect('MQTT', 4, '02 0000 0001 01'), 0, malformed, 'MQTT-3.1.3-4'],
+      ['overlong in MQTT 5', connect('MQTT', 5, '02 0000 00 0002 c080'), 0, 0x85, 'MQTT-3.1.3-4'],
+      ['U+0085 in MQTT 5', connect('MQTT', 5, '02 0000 00 0002 c285'), 0, 0x85, 'MQTT-3.1.3-4'],
     ]);
   });
 
@@ -276,8 +281,8 @@ describe('CONNECT', () => {
 
   test('the will topic has no wildcard and is not empty [MQTT-3.3.2-2]', () => {
     expectRefused([
-      ['#', connect('MQTT', 4, '06 0000 0000 0001 23 0000'), 0, 0x90, 'MQTT-3.3.2-2'],
-      ['empty', connect('MQTT', 4, '06 0000 0000 0000 0000'), 0, 0x90, 'MQTT-4.7.3-1'],
+      ['#', connect('MQTT', 4, '06 0000 0000 0001 23 0000'), 0, malformed, 'MQTT-3.3.2-2'],
+      ['empty', connect('MQTT', 4, '06 0000 0000 0000 0000'), 0, protocolError, 'MQTT-4.7.3-1'],
     ]);
   });
 
@@ -329,6 +334,7 @@ describe('CONNECT', () => {
     expect(feed(connect('MQTT', 5, '03 0000 00 0000'), 0, {}, 1).decoder.connectVersion).toBe(5);
     expect(feed(connect('MQTT', 4, '03 0000 0000'), 0, {}, 1).decoder.connectVersion).toBe(4);
     expect(feed(connect('MQTT', 6, empty), 0, {}, 1).decoder.connectVersion).toBe(0);
+    expect(feed(connect('MQTX', 5, empty), 0, {}, 1).decoder.connectVersion).toBe(0);
     expect(feed('1000', 0, {}, 1).decoder.connectVersion).toBe(0);
   });
 });
@@ -344,8 +350,8 @@ describe('PUBLISH', () => {
 
   test('the topic name has no wildcard [MQTT-3.3.2-2]', () => {
     expectRefused([
-      ['#', '3003000123', 4, 0x90, 'MQTT-3.3.2-2'],
-      ['+', '3006000361 2b62 00', 5, 0x90, 'MQTT-3.3.2-2'],
+      ['#', '3003000123', 4, malformed, 'MQTT-3.3.2-2'],
+      ['+', '3006000361 2b62 00', 5, malformed, 'MQTT-3.3.2-2'],
     ]);
   });
 
@@ -353,12 +359,33 @@ describe('PUBLISH', () => {
     expectRefused([['overlong', '30040002c080', 4, malformed, 'MQTT-1.5.4-1']]);
   });
 
+  test('names have no control characters [MQTT-4.13.1-1]', () => {
+    const names = ['01', '1f', '7f', 'c280', 'c29f'];
+    const at = (hex: string): string => `000${hex.length / 2 + 1} 61 ${hex}`;
+    const rows = names.flatMap((hex): Row[] => {
+      const size = hex.length / 2;
+      return [
+        [`PUBLISH ${hex}`, `30 0${3 + size} ${at(hex)}`, 4, malformed, general],
+        [`SUBSCRIBE ${hex}`, `82 0${6 + size} 0001 ${at(hex)} 00`, 4, malformed, 'MQTT-3.8.3-1'],
+        [`UNSUBSCRIBE ${hex}`, `a2 0${5 + size} 0001 ${at(hex)}`, 4, malformed, 'MQTT-3.10.3-1'],
+        [`user name ${hex}`, connect('MQTT', 4, `82 0000 0000 ${at(hex)}`), 0, malformed, 'MQTT-3.1.3-12'],
+        [`will ${hex}`, connect('MQTT', 4, `06 0000 0000 ${at(hex)} 0000`), 0, malformed, general],
+      ];
+    });
+    expectRefused(rows);
+    expectTaken([
+      ['a space, quotation marks and U+00A0', '30 07 0005 20227ec2a0', 4],
+      ['U+2080, whose last bytes are like a control character', '30 06 0004 e28280 61', 4],
+      ['a line end in a property', publish5('26 0001 0a 0001 0d'), 5],
+    ]);
+  });
+
   test('the topic name has no U+0000 [MQTT-4.7.3-2]', () => {
     expectRefused([['U+0000', '30040002 6100', 4, malformed, 'MQTT-4.7.3-2']]);
   });
 
   test('before MQTT 5 the topic name is not empty [MQTT-4.7.3-1]', () => {
-    expectRefused([['empty', '30020000', 4, 0x90, 'MQTT-4.7.3-1']]);
+    expectRefused([['empty', '30020000', 4, malformed, 'MQTT-4.7.3-1']]);
   });
 
   test('topic name and packet identifier fit the packet [MQTT-3.3.2-1]', () => {
@@ -466,21 +493,21 @@ describe('acknowledgements', () => {
 
   test('the reason code of PUBACK is one of its own [MQTT-3.4.2-1]', () => {
     expectRefused([
-      ['0x92', '4003000192', 5, malformed, 'MQTT-3.4.2-1'],
-      ['0x01', '4003000101', 5, malformed, 'MQTT-3.4.2-1'],
+      ['0x92', '4003000192', 5, protocolError, 'MQTT-3.4.2-1'],
+      ['0x01', '4003000101', 5, protocolError, 'MQTT-3.4.2-1'],
     ]);
   });
 
   test('the reason code of PUBREC is one of its own [MQTT-3.5.2-1]', () => {
-    expectRefused([['0x92', '5003000192', 5, malformed, 'MQTT-3.5.2-1']]);
+    expectRefused([['0x92', '5003000192', 5, protocolError, 'MQTT-3.5.2-1']]);
   });
 
   test('the reason code of PUBREL is one of its own [MQTT-3.6.2-1]', () => {
-    expectRefused([['0x10', '6203000110', 5, malformed, 'MQTT-3.6.2-1']]);
+    expectRefused([['0x10', '6203000110', 5, protocolError, 'MQTT-3.6.2-1']]);
   });
 
   test('the reason code of PUBCOMP is one of its own [MQTT-3.7.2-1]', () => {
-    expectRefused([['0x80', '7003000180', 5, malformed, 'MQTT-3.7.2-1']]);
+    expectRefused([['0x80', '7003000180', 5, protocolError, 'MQTT-3.7.2-1']]);
   });
 
   test('properties of an acknowledgement end with the packet and keep to their table [MQTT-4.13.1-1]', () => {
@@ -496,8 +523,8 @@ describe('acknowledgements', () => {
 describe('SUBSCRIBE and UNSUBSCRIBE', () => {
   test('the packet identifier is not 0 [MQTT-2.2.1-3]', () => {
     expectRefused([
-      ['SUBSCRIBE', '8206000000017400', 4, protocolError, 'MQTT-2.2.1-3'],
-      ['UNSUBSCRIBE', 'a2050000000174', 4, protocolError, 'MQTT-2.2.1-3'],
+      ['SUBSCRIBE', '8206000000017400', 4, malformed, 'MQTT-2.2.1-3'],
+      ['UNSUBSCRIBE', 'a2050000000174', 4, malformed, 'MQTT-2.2.1-3'],
     ]);
   });
 
@@ -571,7 +598,7 @@ describe('DISCONNECT and AUTH', () => {
   });
 
   test('the reason code of DISCONNECT is one of its own [MQTT-3.14.2-1]', () => {
-    expectRefused([['0x01', 'e00101', 5, malformed, 'MQTT-3.14.2-1']]);
+    expectRefused([['0x01', 'e00101', 5, protocolError, 'MQTT-3.14.2-1']]);
   });
 
   test('a server sends no Session Expiry Interval in DISCONNECT [MQTT-3.14.2-2]', () => {
@@ -579,7 +606,7 @@ describe('DISCONNECT and AUTH', () => {
   });
 
   test('the reason code of AUTH is one of its own [MQTT-3.15.2-1]', () => {
-    expectRefused([['0x80', 'f0028000', 5, malformed, 'MQTT-3.15.2-1']]);
+    expectRefused([['0x80', 'f0028000', 5, protocolError, 'MQTT-3.15.2-1']]);
     expectTaken([['continue', 'f006 18 04 15 0001 61', 5]]);
   });
 
@@ -626,13 +653,13 @@ describe('what a client receives', () => {
   });
 
   test('the reason code of CONNACK is one of its own [MQTT-3.2.2-8]', () => {
-    expectRefused([['0x10', '2003001000', 5, malformed, 'MQTT-3.2.2-8']], role);
+    expectRefused([['0x10', '2003001000', 5, protocolError, 'MQTT-3.2.2-8']], role);
   });
 
   test('the reason codes of SUBACK are its own [MQTT-3.9.3-2]', () => {
     expectRefused(
       [
-        ['0x03', '900400010003', 5, malformed, 'MQTT-3.9.3-2'],
+        ['0x03', '900400010003', 5, protocolError, 'MQTT-3.9.3-2'],
         ['3 in 3.1.1', '9003000103', 4, malformed, 'MQTT-3.9.3-2'],
       ],
       role,
@@ -643,7 +670,7 @@ describe('what a client receives', () => {
   test('the reason codes of UNSUBACK are its own [MQTT-3.11.3-2]', () => {
     expectRefused(
       [
-        ['0x01', 'b00400010001', 5, malformed, 'MQTT-3.11.3-2'],
+        ['0x01', 'b00400010001', 5, protocolError, 'MQTT-3.11.3-2'],
         ['none', 'b003000100', 5, malformed, 'MQTT-3.11.3-2'],
       ],
       role,

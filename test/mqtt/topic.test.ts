@@ -108,14 +108,14 @@ test('a shared subscription is taken apart into share name and filter [MQTT-4.8.
   expect(parseShare('$shared/g/a')).toBeUndefined();
   expect(parseShare('$share')).toBeUndefined();
   expect(isShare('$share/x')).toBe(true);
-  expectProtocolError(() => parseShare('$share/group'), 0x8f, 'MQTT-4.8.2-2');
-  expectProtocolError(() => parseShare('$share/g+/a'), 0x8f, 'MQTT-4.8.2-2');
-  expectProtocolError(() => parseShare('$share/#/a'), 0x8f, 'MQTT-4.8.2-2');
+  expectProtocolError(() => parseShare('$share/group'), 0x82, 'MQTT-4.8.2-2');
+  expectProtocolError(() => parseShare('$share/g+/a'), 0x82, 'MQTT-4.8.2-2');
+  expectProtocolError(() => parseShare('$share/#/a'), 0x82, 'MQTT-4.8.2-2');
 });
 
 test('a share name has at least one character, and its filter must be one [MQTT-4.8.2-1]', () => {
-  expectProtocolError(() => parseShare('$share//a'), 0x8f, 'MQTT-4.8.2-1');
-  expectProtocolError(() => parseShare('$share/'), 0x8f, 'MQTT-4.8.2-1');
+  expectProtocolError(() => parseShare('$share//a'), 0x82, 'MQTT-4.8.2-1');
+  expectProtocolError(() => parseShare('$share/'), 0x82, 'MQTT-4.8.2-1');
   expectProtocolError(() => parseShare('$share/g/'), 0x8f, 'MQTT-4.7.3-1');
   expectProtocolError(() => parseShare('$share/g/a#'), 0x8f, 'MQTT-4.7.1-1');
 });
