@@ -21,7 +21,14 @@ export type BrokerState = 'starting' | 'running' | 'draining';
 /** The part of the shards that operators reach besides the queue service. */
 export type ShardControl = Pick<
   Shards,
-  'shardOf' | 'purgeQueue' | 'queueStats' | 'consumerStats' | 'peek' | 'shardStates' | 'killShard'
+  | 'shardOf'
+  | 'purgeQueue'
+  | 'queueStats'
+  | 'queueFigures'
+  | 'consumerStats'
+  | 'peek'
+  | 'shardStates'
+  | 'killShard'
 >;
 
 /** What the door opens to. */
@@ -117,6 +124,11 @@ export class Admin {
 
   async queueStats(text: string): Promise<QueueStats> {
     return await ask(this.#options.shards.queueStats(this.queue(text)));
+  }
+
+  /** Figures of these queues by id, in the order of `queueMetrics`; a queue whose shard is down is left out. */
+  queueFigures(queues: readonly QueueDefinition[]): Promise<ReadonlyMap<number, Float64Array>> {
+    return this.#options.shards.queueFigures(queues);
   }
 
   /** Connected consumers in order of their slots; one that left a moment ago is not shown. */

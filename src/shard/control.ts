@@ -11,6 +11,7 @@ import type { ConsumerStats, QueueDefinition, QueueStats } from '../queue/defini
 import { peek } from '../queue/peek.js';
 import { Queue } from '../queue/queue.js';
 import type { ControlRequest, ControlResult } from './protocol.js';
+import { packFigures } from './queue-figures.js';
 import type { ShardLoop } from './shard-loop.js';
 
 const DEFINITION_FORMAT = 1;
@@ -66,9 +67,13 @@ export class ShardControl {
       case 'purge':
         return this.#purge(request.definition);
       case 'stats':
+        this.#loop.flush();
         return this.#stats(this.#queue(request.definition));
       case 'consumers':
         return this.#consumers(this.#queue(request.definition));
+      case 'figures':
+        this.#loop.flush();
+        return packFigures(request.queueIds.map((id) => this.#figures(id)));
       case 'rows':
         return this.#loop.readRows(request.store, request.fromRowId);
       case 'peek': {
@@ -133,6 +138,12 @@ export class ShardControl {
     return count;
   }
 
+  #figures(id: number): QueueStats | undefined {
+    const queue = this.#loop.queues.get(id);
+    return queue === undefined ? undefined : this.#stats(queue);
+  }
+
+  /** Acks have been written before. */
   #stats(queue: Queue): QueueStats {
     const { counters, ledger } = queue;
     return {
@@ -161,7 +172,6 @@ export class ShardControl {
 
   #oldestAgeMs(queue: Queue): number {
     if (queue.ledger.liveCount === 0) return 0;
-    this.#loop.flush();
     const nowMs = Date.now();
     const [oldest] = peek(queue, this.#loop, new Map(), -1, 1, nowMs);
     return oldest === undefined ? 0 : Math.max(0, nowMs - oldest.timestampMs);

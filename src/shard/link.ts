@@ -190,6 +190,11 @@ export interface Shards {
   /** Deletes all messages, also those in flight; resolves with how many. */
   purgeQueue(definition: QueueDefinition): Promise<number>;
   queueStats(definition: QueueDefinition): Promise<QueueStats>;
+  /**
+   * Figures of these queues by id, in the order of `queueMetrics`, with few calls; never rejects. Left out are those that
+   * their shard does not have or cannot tell about.
+   */
+  queueFigures(definitions: readonly QueueDefinition[]): Promise<ReadonlyMap<number, Float64Array>>;
   consumerStats(definition: QueueDefinition): Promise<ConsumerStats[]>;
   /** Messages with offset > `afterOffset` (-1 = from the first), oldest first, at most `countMax`. */
   peek(definition: QueueDefinition, afterOffset: number, countMax: number): Promise<PeekedMessage[]>;

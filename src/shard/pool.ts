@@ -39,6 +39,7 @@ import {
   type ToMain,
   type WorkerData,
 } from './protocol.js';
+import { readFigures } from './queue-figures.js';
 import type { ReshardData } from './reshard.js';
 import { RowIds, unpackRows } from './rows.js';
 
@@ -451,6 +452,13 @@ export class ShardPool implements Shards, ConsumerDirectory {
   }
   async queueStats(definition: QueueDefinition): Promise<QueueStats> {
     return (await this.#callFor(definition, { call: 'stats', definition })) as QueueStats;
+  }
+  queueFigures(definitions: readonly QueueDefinition[]): Promise<ReadonlyMap<number, Float64Array>> {
+    return readFigures(
+      definitions,
+      ({ topicFilter }) => this.shardOf(topicFilter),
+      (definition, queueIds) => this.#callFor(definition, { call: 'figures', queueIds }),
+    );
   }
   async consumerStats(definition: QueueDefinition): Promise<ConsumerStats[]> {
     return (await this.#callFor(definition, { call: 'consumers', definition })) as ConsumerStats[];

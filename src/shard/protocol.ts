@@ -121,12 +121,21 @@ export type ControlRequest =
       readonly afterOffset: number;
       readonly countMax: number;
     }
+  /** Figures of several queues at once, see queue-figures.ts. */
+  | { readonly id: number; readonly call: 'figures'; readonly queueIds: readonly number[] }
   /** A page of rows with ids from `fromRowId` on; an empty one is the end. */
   | { readonly id: number; readonly call: 'rows'; readonly store: RowStore; readonly fromRowId: number }
   | { readonly id: number; readonly call: 'close' };
 
 /** What a control call resolves with. */
-export type ControlResult = undefined | number | QueueStats | ConsumerStats[] | PeekedMessage[] | ArrayBuffer;
+export type ControlResult =
+  | undefined
+  | number
+  | QueueStats
+  | ConsumerStats[]
+  | PeekedMessage[]
+  | ArrayBuffer
+  | Float64Array;
 
 /** A doorbell is the number 0; it says only: look at the rings. */
 export const DOORBELL = 0;

@@ -230,7 +230,7 @@ class ShardWorker {
         void this.#close(request.id);
         return;
       }
-      const queueId = request.call === 'rows' ? 0 : request.definition.id;
+      const queueId = 'definition' in request ? request.definition.id : 0;
       if (this.#serving.has(queueId)) return;
       this.#requests.shift();
       this.#serving.add(queueId);

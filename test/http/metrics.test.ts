@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 
 import { ApiKeys } from '../../src/auth/api-key.js';
-import { Counters, MAIN_BLOCK, workerBlock } from '../../src/telemetry/counter.js';
+import { CounterReader, Counters, MAIN_BLOCK, workerBlock } from '../../src/telemetry/counter.js';
 import { slot } from '../../src/telemetry/counter-layout.js';
 import { type Api, createApi } from './fixture.js';
 
@@ -31,6 +31,19 @@ describe('GET /prometheus/stats', () => {
     expect(text).toMatch(/^process_cpu_seconds_total /m);
     new Counters(api.counterMemory, MAIN_BLOCK).add(slot.doorbells, 1);
     expect(await scrape()).toMatch(/^sluice_doorbells_total 6$/m);
+  });
+
+  it('gives nobody what was read before it asked, however many ask at once [broker]', async () => {
+    const counters = new Counters(api.counterMemory, MAIN_BLOCK);
+    const answers = Array.from({ length: 20 }, async (_, asked) => {
+      await new Promise((resolve) => setTimeout(resolve, asked % 5));
+      counters.add(slot.doorbells, 1);
+      const atLeast = new CounterReader(api.counterMemory).total(slot.doorbells);
+      const shown = Number(/^sluice_doorbells_total (\d+)$/m.exec(await scrape())?.[1]);
+      expect(shown).toBeGreaterThanOrEqual(atLeast);
+      return shown;
+    });
+    expect(Math.max(...(await Promise.all(answers)))).toBe(20);
   });
 
   it('leaves out a queue whose shard is down, and all while queues are switched off [broker]', async () => {

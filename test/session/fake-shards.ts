@@ -365,6 +365,9 @@ export class FakeShards implements Shards {
   queueStats(_definition: QueueDefinition): Promise<QueueStats> {
     return Promise.reject(new Error('the fake keeps no statistics'));
   }
+  queueFigures(): Promise<ReadonlyMap<number, Float64Array>> {
+    return Promise.resolve(new Map());
+  }
   consumerStats(_definition: QueueDefinition): Promise<ConsumerStats[]> {
     return Promise.resolve([]);
   }

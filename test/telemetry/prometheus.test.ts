@@ -9,7 +9,7 @@ import {
   workerBlock,
 } from '../../src/telemetry/counter.js';
 import { catalogue, queueMetrics } from '../../src/telemetry/metric-catalogue.js';
-import { createRegistry } from '../../src/telemetry/prometheus.js';
+import { MetricsText, QUEUES_SHOWN_MAX } from '../../src/telemetry/prometheus.js';
 
 test('the text shows every metric of the catalogue, summed over threads, and those of the process [broker]', async () => {
   const memory = createCounterMemory(1);
@@ -20,9 +20,7 @@ test('the text shows every metric of the catalogue, summed over threads, and tho
   main.add(slot.doorbells, 2);
   worker.add(slot.doorbells, 3);
   for (const count of [1, 3]) worker.observe('groupCommitMessages', count);
-  const lines = (await createRegistry(new CounterReader(memory), () => Promise.resolve([])).metrics()).split(
-    '\n',
-  );
+  const lines = (await new MetricsText(new CounterReader(memory), () => 0).make([])).split('\n');
 
   for (const { name } of Object.values(catalogue))
     expect(lines.some((line) => line.startsWith(`# TYPE ${name} `))).toBe(true);
@@ -47,22 +45,62 @@ test('the text shows every metric of the catalogue, summed over threads, and tho
   expect(lines.some((line) => line.startsWith('process_resident_memory_bytes '))).toBe(true);
 });
 
-test('queues appear with their name as label and are read once per text [broker]', async () => {
-  let reads = 0;
-  const stats = { ready: 4, inFlight: 1, oldestAgeMs: 2500, acked: 9 };
-  const registry = createRegistry(new CounterReader(createCounterMemory(1)), async () => {
-    reads += 1;
-    await Promise.resolve();
-    return [{ name: '/jobs/"x"', stats }];
-  });
-  const lines = (await registry.metrics()).split('\n');
+function figuresOf(values: Readonly<Record<string, number>>): Float64Array {
+  return Float64Array.from(queueMetrics, ({ field }) => values[field] ?? 0);
+}
+
+test('queues appear with their name as label [broker]', async () => {
+  const metrics = new MetricsText(new CounterReader(createCounterMemory(1)), () => 0);
+  const figures = figuresOf({ ready: 4, inFlight: 1, oldestAgeMs: 2500, acked: 9 });
+  const lines = (await metrics.make([{ name: '/jobs/"x"', figures }])).split('\n');
   expect(lines).toContain(String.raw`sluice_queue_ready{queue="/jobs/\"x\""} 4`);
   expect(lines).toContain(String.raw`sluice_queue_oldest_age_seconds{queue="/jobs/\"x\""} 2.5`);
   expect(lines).toContain(String.raw`sluice_queue_acked_total{queue="/jobs/\"x\""} 9`);
-  for (const { name } of queueMetrics) expect(lines.some((line) => line.startsWith(`${name}{`))).toBe(true);
-  expect(reads).toBe(1);
-  await registry.metrics();
-  expect(reads).toBe(2);
+  for (const { name } of queueMetrics)
+    expect(lines.filter((line) => line.startsWith(`${name}{`))).toHaveLength(1);
+});
+
+test('every line is a comment or a sample, every metric has one head, and no sample is there twice [broker]', async () => {
+  const metrics = new MetricsText(new CounterReader(createCounterMemory(2)), () => 0);
+  const queues = ['/a', '/b\\n'].map((name) => ({ name, figures: figuresOf({ stored: 1 }) }));
+  const text = await metrics.make(queues);
+  expect(text.endsWith('\n')).toBe(true);
+  const lines = text.split('\n').filter((line) => line !== '');
+  const samples = lines.filter((line) => !line.startsWith('#'));
+  for (const line of samples) expect(line).toMatch(/^[a-z_0-9]+(\{.*\})? -?[0-9.e+-]+$|^\S+ (Nan|\+Inf)$/);
+  const series = samples.map((line) => line.slice(0, line.lastIndexOf(' ')));
+  expect(new Set(series).size).toBe(series.length);
+  const heads = lines.filter((line) => line.startsWith('# TYPE ')).map((line) => line.split(' ')[2]);
+  expect(new Set(heads).size).toBe(heads.length);
+  expect(lines.filter((line) => line.startsWith('# HELP '))).toHaveLength(heads.length);
+});
+
+test('a bounded number of queues is shown, whatever their number [broker]', async () => {
+  const metrics = new MetricsText(new CounterReader(createCounterMemory(1)), () => 0);
+  const figures = figuresOf({});
+  const queues = Array.from({ length: QUEUES_SHOWN_MAX + 5 }, (_, i) => ({ name: `q${i}`, figures }));
+  const lines = (await metrics.make(queues)).split('\n');
+  const ready = lines.filter((line) => line.startsWith('sluice_queue_ready{'));
+  expect(ready).toHaveLength(QUEUES_SHOWN_MAX);
+  expect(ready[0]).toContain('"q0"');
+});
+
+test('the metrics of the process are a second old at most, and none lists what is open [broker]', async () => {
+  let nowMs = 0;
+  const memory = createCounterMemory(1);
+  const metrics = new MetricsText(new CounterReader(memory), () => nowMs);
+  const uptime = (text: string): string => /^process_cpu_seconds_total (.*)$/m.exec(text)?.[1] ?? '';
+  const first = await metrics.make([]);
+  expect(first).not.toMatch(/nodejs_active/);
+  const until = performance.now() + 30;
+  while (performance.now() < until);
+  nowMs = 999;
+  new Counters(memory, MAIN_BLOCK).add(slot.doorbells, 1);
+  const second = await metrics.make([]);
+  expect(uptime(second)).toBe(uptime(first));
+  expect(second).toMatch(/^sluice_doorbells_total 1$/m);
+  nowMs = 1000;
+  expect(uptime(await metrics.make([]))).not.toBe(uptime(first));
 });
 
 test('metric names follow the rules: prefix, unit last, `_total` on what only grows [broker]', () => {
