@@ -425,7 +425,7 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     const { granted, started, retained } = subscribing;
     const answer = (isSafe: boolean): void => {
       // What cannot be kept is not promised.
-      if (!isSafe) for (const { topic } of packet.subscriptions) session.unsubscribe(topic);
+      if (!isSafe) subscribing.undo();
       const codes = isSafe
         ? granted
         : granted.map((code) => (code < 0x80 ? reasonCode.unspecifiedError : code));

@@ -2,7 +2,7 @@
  * The durable half of a session that outlives its connection: its queue, its rows, its QoS 2 state. Main thread.
  *
  *   QoS 1 and 2 for its subscriptions ═▶ queue of its own in a shard ═▶ onDelivery ─▶ Outbound
- *   subscriptions, expiry             ═▶ state row          PUBREC of a delivery ═▶ released row, then PUBREL
+ *   expiry ═▶ state row   subscriptions ═▶ their rows   PUBREC of a delivery ═▶ released row, then PUBREL
  *
  * Always true: the queue is there before the SUBACK that needs it; a message is acknowledged to its publisher when it is
  * in that queue, and leaves it when the client has answered; PUBREL leaves only when a restart would not send the PUBLISH
@@ -14,10 +14,11 @@ import type { QueueDefinition } from '../queue/definition.js';
 import type { QueueTarget } from '../router/route.js';
 import { MessageFlag, RowStore, type Attachment, type Consumer, type Delivery } from '../shard/link.js';
 import { slotOf } from '../telemetry/counter-layout.js';
-import { encodeReleased, encodeState, type StoredSubscription } from './session-record.js';
+import { encodeReleased, encodeState } from './session-record.js';
 import type { Session } from './session.js';
 import type { SessionStore } from './session-store.js';
 import type { RowDone } from './row-writer.js';
+import { SubscriptionRows } from './subscription-rows.js';
 
 const droppedUnsubscribed = slotOf('messagesDropped', 'unsubscribed');
 /** After the last PUBCOMP the row is written once more, without what is over. */
@@ -57,6 +58,7 @@ export class DurableSession implements Consumer {
   #isEnded = false;
   #stateRow: RowPlace | undefined;
   #releasedRow: RowPlace | undefined;
+  #subscriptions: SubscriptionRows | undefined;
   #waiting: RowDone[] = [];
   #releaseDone: (() => void)[] = [];
   #releaseBooked = false;
@@ -105,6 +107,12 @@ export class DurableSession implements Consumer {
   }
 
   /** Found in the log at the start. */
+  restoreSubscriptions(row: RowPlace, filters: readonly string[]): void {
+    this.#subscriptions ??= new SubscriptionRows(this.#session, this.#store);
+    this.#subscriptions.restore(row, filters);
+  }
+
+  /** Found in the log at the start. */
   restoreReleased(row: RowPlace, offsets: Iterable<number>): void {
     this.#releasedRow = row;
     this.#restoredCount++;
@@ -114,14 +122,25 @@ export class DurableSession implements Consumer {
     }
   }
 
-  /** Brings queue and state row up to the session; `done` when both are safe, or with false when they cannot be. */
+  /** The session has this subscription, or has it with other options: the next `save` stores that. */
+  subscribed(topicFilter: string): void {
+    this.#subscriptions ??= new SubscriptionRows(this.#session, this.#store);
+    this.#subscriptions.set(topicFilter);
+  }
+
+  /** The session does not have it any more: the next `save` stores that. */
+  unsubscribed(topicFilter: string): void {
+    this.#subscriptions?.delete(topicFilter);
+  }
+
+  /** Brings queue and rows up to the session; `done` when they are safe, or with false when they cannot be. */
   save(done?: RowDone): void {
     if (this.#isEnded) {
       done?.(false);
       return;
     }
     if (this.#target !== undefined || !this.#session.needsQueue) {
-      this.#writeState(done);
+      this.#writeRows(done);
       return;
     }
     if (done !== undefined) this.#waiting.push(done);
@@ -155,6 +174,7 @@ export class DurableSession implements Consumer {
     for (const row of [this.#stateRow, this.#releasedRow]) {
       if (row !== undefined) rows.remove(row.shardId, RowStore.session, row.rowId);
     }
+    this.#subscriptions?.removeAll();
     if (this.#definition !== undefined) this.#store.dropQueue(this.#definition);
     this.#target = undefined;
     this.#tell(false);
@@ -253,7 +273,7 @@ export class DurableSession implements Consumer {
       }
       this.#use(definition);
       this.#attach();
-      this.#writeState((stored) => this.#tell(stored));
+      this.#writeRows((stored) => this.#tell(stored));
     } catch (error) {
       this.#store.logger.error(
         { err: error, clientId: this.clientId },
@@ -284,10 +304,8 @@ export class DurableSession implements Consumer {
     this.#attachment = this.#store.attach(this.#target, this);
   }
 
-  #writeState(done: RowDone | undefined): void {
+  #writeRows(done: RowDone | undefined): void {
     const session = this.#session;
-    const subscriptions: StoredSubscription[] = [];
-    for (const [filter, options] of session.allSubscriptions()) subscriptions.push({ filter, ...options });
     const { expiryIntervalS } = session;
     const value = encodeState({
       clientId: session.clientId,
@@ -295,10 +313,12 @@ export class DurableSession implements Consumer {
       expiryIntervalS: expiryIntervalS === Number.POSITIVE_INFINITY ? null : expiryIntervalS,
       awaySinceMs: session.state === 'connected' ? 0 : Date.now(),
       sentMax: session.state === 'connected' ? session.outbound.window : this.#unanswered,
-      subscriptions,
     });
-    this.#stateRow ??= this.#store.newRow(this.clientId);
-    this.#store.rows.put(this.#stateRow.shardId, RowStore.session, this.#stateRow.rowId, value, done);
+    const { shardId, rowId } = (this.#stateRow ??= this.#store.newRow(this.clientId));
+    const each =
+      done === undefined ? undefined : afterAll(1 + (this.#subscriptions?.changedCount ?? 0), done);
+    this.#store.rows.put(shardId, RowStore.session, rowId, value, each);
+    this.#subscriptions?.write(rowId, each);
   }
 
   /** One row for all PUBRECs of a turn. */
@@ -333,4 +353,15 @@ export class DurableSession implements Consumer {
       });
     });
   }
+}
+
+/** To be called `count` times; then tells `done` whether all were stored. */
+function afterAll(count: number, done: RowDone): RowDone {
+  let left = count;
+  let areStored = true;
+  return (stored) => {
+    areStored &&= stored;
+    left--;
+    if (left === 0) done(areStored);
+  };
 }

@@ -1,12 +1,14 @@
 /**
- * What is stored of a session that outlives its connection, as bytes of two rows. Main thread.
+ * What is stored of a session that outlives its connection, as bytes of rows. Main thread.
  *
- *   state     0x01 | JSON: client id, expiry, subscriptions, whether connected, since when away
- *   released  0x02 | u16 client id bytes | client id | u32 offset …   QoS 2 messages with PUBREL sent and no PUBCOMP
- *   received  0x03 | u16 packet id | u8 shards | client id            a QoS 2 PUBLISH from the client, one row per shard
+ *   state          0x01 | JSON: client id, expiry, whether connected, since when away
+ *   released       0x02 | u16 client id bytes | client id | u32 offset …   QoS 2 messages with PUBREL sent and no PUBCOMP
+ *   received       0x03 | u16 packet id | u8 shards | client id            a QoS 2 PUBLISH from the client, one row per shard
+ *   subscriptions  0x04 | f64 row id of the state | u8 options | u32 subscription identifier | u16 bytes | filter | …
+ *   options        bits 0 and 1: QoS · bit 2: No Local · bit 3: Retain As Published
  *
  * Always true: little-endian; a first byte that is not known, or bytes that do not fit, read as undefined, and the row
- * is dropped with a log line. The offsets stand apart because they change with every QoS 2 message.
+ * is dropped with a log line. What changes often, or is long, stands apart from the state.
  */
 
 /** One ordinary or shared subscription. */
@@ -29,12 +31,16 @@ export interface StoredState {
   readonly awaySinceMs: number;
   /** Messages of its queue, the oldest ones, that may have been sent and are not answered. */
   readonly sentMax: number;
-  readonly subscriptions: readonly StoredSubscription[];
 }
 
-/** A row of either kind, or of a received QoS 2 message. */
+/** A row of any kind but that of received QoS 2 messages, which lie in a store of their own. */
 export type SessionRow =
   | { readonly kind: 'state'; readonly state: StoredState }
+  | {
+      readonly kind: 'subscriptions';
+      readonly stateRowId: number;
+      readonly subscriptions: readonly StoredSubscription[];
+    }
   | { readonly kind: 'released'; readonly clientId: string; readonly offsets: Uint32Array };
 
 /** A QoS 2 packet id that was received and not released. */
@@ -48,10 +54,42 @@ export interface ReceivedRow {
 const STATE = 1;
 const RELEASED = 2;
 const RECEIVED = 3;
+const SUBSCRIPTIONS = 4;
+/** Bytes before the first subscription, and of each beside its filter. */
+const groupHeadBytes = 9;
+const subscriptionHeadBytes = 7;
+const optionBit = { qos: 3, noLocal: 4, retainAsPublished: 8 } as const;
 
 /** Row of the state. */
 export function encodeState(state: StoredState): Buffer {
   return Buffer.concat([Buffer.of(STATE), Buffer.from(JSON.stringify(state))]);
+}
+
+/** Bytes that a subscription takes in a row. */
+export function subscriptionBytes(filter: string): number {
+  return subscriptionHeadBytes + Buffer.byteLength(filter);
+}
+
+/** Row of some subscriptions of the session whose state is row `stateRowId`. */
+export function encodeSubscriptions(
+  stateRowId: number,
+  subscriptions: readonly StoredSubscription[],
+): Buffer {
+  let bytes = groupHeadBytes;
+  for (const { filter } of subscriptions) bytes += subscriptionBytes(filter);
+  const row = Buffer.allocUnsafe(bytes);
+  row[0] = SUBSCRIPTIONS;
+  let at = row.writeDoubleLE(stateRowId, 1);
+  for (const { filter, qos, noLocal, retainAsPublished, subscriptionIdentifier } of subscriptions) {
+    at = row.writeUInt8(
+      qos | (noLocal ? optionBit.noLocal : 0) | (retainAsPublished ? optionBit.retainAsPublished : 0),
+      at,
+    );
+    at = row.writeUInt32LE(subscriptionIdentifier, at);
+    const filterBytes = row.write(filter, at + 2);
+    at = row.writeUInt16LE(filterBytes, at) + filterBytes;
+  }
+  return row;
 }
 
 /** Row of the released offsets. */
@@ -76,13 +114,14 @@ export function encodeReceived(clientId: string, packetId: number, shards: numbe
   return row;
 }
 
-/** The inverse of the first two; undefined for what is none of them. */
+/** The inverse of the first three; undefined for what is none of them. */
 export function decodeSessionRow(value: Uint8Array): SessionRow | undefined {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (bytes[0] === STATE) {
     const state = parseState(bytes.toString('utf8', 1));
     return state === undefined ? undefined : { kind: 'state', state };
   }
+  if (bytes[0] === SUBSCRIPTIONS) return readSubscriptions(bytes);
   if (bytes[0] !== RELEASED || bytes.length < 3) return undefined;
   const idEnd = 3 + bytes.readUInt16LE(1);
   if (idEnd > bytes.length || (bytes.length - idEnd) % 4 !== 0) return undefined;
@@ -96,6 +135,27 @@ export function decodeReceived(value: Uint8Array): ReceivedRow | undefined {
   const bytes = Buffer.from(value.buffer, value.byteOffset, value.byteLength);
   if (bytes[0] !== RECEIVED || bytes.length < 4) return undefined;
   return { clientId: bytes.toString('utf8', 4), packetId: bytes.readUInt16LE(1), shards: bytes[3]! };
+}
+
+function readSubscriptions(bytes: Buffer): SessionRow | undefined {
+  if (bytes.length < groupHeadBytes) return undefined;
+  const subscriptions: StoredSubscription[] = [];
+  for (let at = groupHeadBytes; at < bytes.length;) {
+    const start = at + subscriptionHeadBytes;
+    if (start > bytes.length) return undefined;
+    const end = start + bytes.readUInt16LE(start - 2);
+    if (end > bytes.length) return undefined;
+    const options = bytes[at]!;
+    subscriptions.push({
+      filter: bytes.toString('utf8', start, end),
+      qos: options & optionBit.qos,
+      noLocal: (options & optionBit.noLocal) !== 0,
+      retainAsPublished: (options & optionBit.retainAsPublished) !== 0,
+      subscriptionIdentifier: bytes.readUInt32LE(at + 1),
+    });
+    at = end;
+  }
+  return { kind: 'subscriptions', stateRowId: bytes.readDoubleLE(1), subscriptions };
 }
 
 function parseState(text: string): StoredState | undefined {
@@ -113,7 +173,6 @@ function parseState(text: string): StoredState | undefined {
     (state.owner === undefined || typeof state.owner === 'string') &&
     (expiryIntervalS === null || typeof expiryIntervalS === 'number') &&
     typeof state.awaySinceMs === 'number' &&
-    typeof state.sentMax === 'number' &&
-    Array.isArray(state.subscriptions);
+    typeof state.sentMax === 'number';
   return isWhole ? (state as StoredState) : undefined;
 }

@@ -14,7 +14,12 @@ import type { Logger } from '../telemetry/logger.js';
 import type { GatewayContext } from './context.js';
 import type { DurableSession, RowPlace } from './durable-session.js';
 import type { RowWriter } from './row-writer.js';
-import { decodeReceived, decodeSessionRow, type StoredState } from './session-record.js';
+import {
+  decodeReceived,
+  decodeSessionRow,
+  type StoredState,
+  type StoredSubscription,
+} from './session-record.js';
 import type { Session } from './session.js';
 
 /** Queue ids from here on belong to sessions. */
@@ -24,6 +29,12 @@ const redispatchPauseMs = 100;
 const createAttemptsMax = 20;
 const createPauseMs = 250;
 const dropPauseMs = 1000;
+
+/** A row of subscriptions. */
+interface StoredGroup {
+  readonly place: RowPlace;
+  readonly subscriptions: readonly StoredSubscription[];
+}
 
 /** See the file header. */
 export class SessionStore {
@@ -63,6 +74,8 @@ export class SessionStore {
       if (other === undefined || older === other) queues.set(clientId, definition);
     }
     const states = new Map<string, { state: StoredState; place: RowPlace }>();
+    /** By the row of the state that they belong to. */
+    const groups = new Map<number, StoredGroup[]>();
     const released: { place: RowPlace; clientId: string; offsets: Uint32Array }[] = [];
     await shards.readRows(RowStore.session, (shardId, rowId, value) => {
       const row = decodeSessionRow(value);
@@ -70,7 +83,12 @@ export class SessionStore {
       if (row === undefined) this.#drop(RowStore.session, place, 'unreadable');
       else if (row.kind === 'released')
         released.push({ place, clientId: row.clientId, offsets: row.offsets });
-      else {
+      else if (row.kind === 'subscriptions') {
+        const known = groups.get(row.stateRowId);
+        const group = { place, subscriptions: row.subscriptions };
+        if (known === undefined) groups.set(row.stateRowId, [group]);
+        else known.push(group);
+      } else {
         // Two of one client: the older one was being deleted when the process ended. Row ids rise over all shards.
         const { clientId } = row.state;
         const other = states.get(clientId);
@@ -79,7 +97,13 @@ export class SessionStore {
         if (isNewer) states.set(clientId, { state: row.state, place });
       }
     });
-    for (const [clientId, { state, place }] of states) this.#restore(state, place, queues.get(clientId));
+    for (const [clientId, { state, place }] of states) {
+      const own = groups.get(place.rowId) ?? [];
+      if (this.#restore(state, place, own, queues.get(clientId))) groups.delete(place.rowId);
+    }
+    for (const left of groups.values()) {
+      for (const { place } of left) this.#drop(RowStore.session, place);
+    }
     for (const { place, clientId, offsets } of released) {
       const durable = registry.get(clientId)?.durable;
       if (durable === undefined) this.#drop(RowStore.session, place);
@@ -189,24 +213,47 @@ export class SessionStore {
     return this.#nextRead;
   }
 
-  #restore(state: StoredState, place: RowPlace, queue: QueueDefinition | undefined): void {
+  /** False: the session has expired. */
+  #restore(
+    state: StoredState,
+    place: RowPlace,
+    groups: readonly StoredGroup[],
+    queue: QueueDefinition | undefined,
+  ): boolean {
     const { registry, clock } = this.#context;
     const expiryS = state.expiryIntervalS ?? Number.POSITIVE_INFINITY;
     const awayMs = state.awaySinceMs === 0 ? 0 : Math.max(0, Date.now() - state.awaySinceMs);
     const leftS = expiryS - Math.floor(awayMs / 1000);
     if (leftS <= 0) {
       this.#drop(RowStore.session, place);
-      return;
+      return false;
     }
     const session = registry.restore(state.clientId, state.owner, this.#context);
     session.expiryIntervalS = expiryS;
     const durable = session.makeDurable();
     durable.restoreState(place, state.sentMax);
-    for (const { filter, ...options } of state.subscriptions) session.restoreSubscription(filter, options);
+    for (const group of groups) this.#restoreGroup(session, group);
     if (queue !== undefined) durable.restoreQueue(queue);
     registry.expireAfter(session, clock.nowMs(), leftS);
     // Written anew, so that the time away counts on over further restarts.
     if (state.awaySinceMs === 0) durable.save();
+    return true;
+  }
+
+  #restoreGroup(session: Session, { place, subscriptions }: StoredGroup): void {
+    if (subscriptions.length === 0) {
+      this.#drop(RowStore.session, place);
+      return;
+    }
+    for (const { filter, ...options } of subscriptions) {
+      // It moved from one row to another, and the process ended before it had left the first.
+      session.unsubscribe(filter);
+      session.restoreSubscription(filter, options);
+    }
+    session.durable?.restoreSubscriptions(
+      place,
+      subscriptions.map(({ filter }) => filter),
+    );
   }
 
   #drop(store: RowStore, place: RowPlace, why?: string): void {

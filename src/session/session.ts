@@ -137,11 +137,12 @@ export class Session {
     return this.liveSubscriptions.size + this.sharedSubscriptions.size + this.queueSubscriptions.size;
   }
 
-  holdsSubscription(topicFilter: string): boolean {
+  /** Options of a subscription of any kind, by its literal text; undefined when there is none. */
+  optionsOf(topicFilter: string): SubscriptionOptions | undefined {
     return (
-      this.liveSubscriptions.has(topicFilter) ||
-      this.sharedSubscriptions.has(topicFilter) ||
-      this.queueSubscriptions.has(topicFilter)
+      this.liveSubscriptions.get(topicFilter) ??
+      this.sharedSubscriptions.get(topicFilter)?.options ??
+      this.queueSubscriptions.get(topicFilter)?.options
     );
   }
 
@@ -235,7 +236,17 @@ export class Session {
     const { router } = this.#context;
     router.subscribeShared(shareName, filter, this, options);
     const seat = router.shareGroup(shareName, filter)?.seatOf(this);
-    if (seat !== undefined && !this.#shareSeats.includes(seat)) this.#shareSeats = [...this.#shareSeats, seat];
+    if (seat !== undefined && !this.#shareSeats.includes(seat))
+      this.#shareSeats = [...this.#shareSeats, seat];
+  }
+
+  /** Other options for a subscription that there is. */
+  changeOptions(topicFilter: string, options: SubscriptionOptions): void {
+    const queueSubscription = this.queueSubscriptions.get(topicFilter);
+    if (queueSubscription !== undefined) queueSubscription.replace(options);
+    else if (this.sharedSubscriptions.has(topicFilter)) this.subscribeShared(topicFilter, options);
+    else this.subscribe(topicFilter, options);
+    this.#durable?.subscribed(topicFilter);
   }
 
   /** A subscription that was found in the log at the start. */
@@ -283,6 +294,7 @@ export class Session {
 
   /** False when there is no such subscription. */
   unsubscribe(topicFilter: string): boolean {
+    this.#durable?.unsubscribed(topicFilter);
     const live = this.liveSubscriptions.get(topicFilter);
     if (live !== undefined) {
       this.liveSubscriptions.delete(topicFilter);

@@ -45,6 +45,8 @@ export class Subscribing {
   readonly started: QueueSubscriptionState[] = [];
   /** Ordinary subscriptions, whose retained messages follow SUBACK. */
   readonly retained: RetainedWish[] = [];
+  /** Per filter of a session that is kept: its options before, undefined when it is new. */
+  readonly #before: (SubscriptionOptions | undefined)[] = [];
   readonly #packet: ISubscribePacket;
   readonly #version: ProtocolVersion;
   readonly #identity: ClientIdentity;
@@ -72,11 +74,13 @@ export class Subscribing {
     const version = this.#version;
     const wish = this.#packet.subscriptions[at]!;
     const options: SubscriptionOptions = {
-      qos: wish.qos,
+      qos: Math.min(wish.qos, this.#context.config.maximumQos), // [MQTT-3.2.2-10]
       noLocal: version === 5 && wish.nl === true,
       retainAsPublished: version === 5 && wish.rap === true,
       subscriptionIdentifier: this.#packet.properties?.subscriptionIdentifier ?? 0,
     };
+    const { durable } = this.#session;
+    if (durable !== undefined) this.#before.push(this.#session.optionsOf(wish.topic));
     const code = subscribeOne(
       wish,
       options,
@@ -86,7 +90,23 @@ export class Subscribing {
       this.started,
       this.retained,
     );
+    if (code < 0x80) durable?.subscribed(wish.topic);
     this.granted.push(code < 0x80 || version === 5 ? code : failureBefore5);
+  }
+
+  /** The store does not take it: what is new goes, what was there before is as it was. */
+  undo(): void {
+    const session = this.#session;
+    for (let at = this.granted.length - 1; at >= 0; at--) {
+      const { topic } = this.#packet.subscriptions[at]!;
+      // Its right may have been withdrawn meanwhile.
+      if (this.granted[at]! >= 0x80 || session.optionsOf(topic) === undefined) continue;
+      const before = this.#before[at];
+      if (before === undefined) session.unsubscribe(topic);
+      else session.changeOptions(topic, before);
+    }
+    // Of a packet with many filters some may be stored.
+    session.durable?.save();
   }
 }
 
@@ -168,7 +188,7 @@ function refusalOf(
   const isFull =
     session.subscriptionCount >= config.subscriptionsMax ||
     session.filterLength + topicFilter.length > config.subscriptionBytesMax;
-  if (!isFull || session.holdsSubscription(topicFilter)) return 0;
+  if (!isFull || session.optionsOf(topicFilter) !== undefined) return 0;
   counters.add(limitExceeded.subscriptions, 1);
   return reasonCode.quotaExceeded;
 }
