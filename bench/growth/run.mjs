@@ -47,7 +47,7 @@ export async function run(argv) {
   }
   const context = { ...options, running: { opened: undefined } };
   const chosen = growthTables.filter(({ name }) => options.tables.includes(name));
-  const report = { suite: 'growth', ...runFacts(options), absent: [], tables: [] };
+  const report = { suite: 'growth', ...runFacts({ ...options, out: '' }), absent: [], tables: [] };
   const progress = new Progress();
   progress.start(...planOf(chosen, context));
   const release = endWith(context.running);

@@ -1,12 +1,12 @@
 /**
  * Writes growth tables as files, and into the document that keeps them. Runs in the bench's main process.
  *
- * Always true: in the document only what lies between the markers of a measured table changes; a table without markers is
- * an error before anything is written.
+ * Always true: the charts beside the document are those of the tables in it; a table that was not measured keeps what it
+ * has.
  */
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
-import { fileURLToPath } from 'node:url';
+import { DOCUMENT_DIRECTORY, originText, writeFigures } from '../report/document.mjs';
 import {
   chartFileName,
   growthChart,
@@ -16,7 +16,6 @@ import {
 } from '../report/growth.mjs';
 import { chartFile } from '../report/page.mjs';
 
-const DOCUMENT = fileURLToPath(new URL('../../docs/performance.md', import.meta.url));
 /** Of the charts, beside the document. */
 const CHART_FOLDER = 'charts';
 
@@ -33,28 +32,19 @@ export async function writeGrowth(report, directory) {
 
 /** Puts the tables between their markers in docs/performance.md, and the charts beside it; resolves to the paths. */
 export async function writeDocs(report) {
-  const text = withTables(await readFile(DOCUMENT, 'utf8'), report);
-  const charts = await writeAll(path.join(path.dirname(DOCUMENT), CHART_FOLDER), chartsOf(report));
-  await writeFile(DOCUMENT, text);
-  return [DOCUMENT, ...charts];
+  const document = await writeFigures(figureBlocks(report));
+  const charts = await writeAll(path.join(DOCUMENT_DIRECTORY, CHART_FOLDER), chartsOf(report));
+  return [document, ...charts];
 }
 
-/** `text` with the tables of `report` between their markers. */
-export function withTables(text, report) {
-  return report.tables.reduce((before, table) => {
-    const begin = `<!-- growth: ${table.name} -->`;
-    const end = '<!-- end of growth -->';
-    const from = before.indexOf(begin);
-    const to = before.indexOf(end, from);
-    if (from < 0 || to < 0) throw new Error(`docs/performance.md has no markers for the table ${table.name}`);
-    const block = `![cost of a message by ${table.axis}](${CHART_FOLDER}/${chartFileName(table)})\n\n${growthTableMarkdown(table)}\n\n${originOf(report)}`;
-    return `${before.slice(0, from + begin.length)}\n\n${block}\n\n${before.slice(to)}`;
-  }, text);
-}
-
-/** On what and when the figures of a table were measured. */
-function originOf({ startedAt, machine, commit }) {
-  return `Measured on ${startedAt.slice(0, 10)} at commit ${commit}: ${machine.cores} cores (${machine.cpu}), Node.js ${machine.node}, load before ${machine.loadAverage}.`;
+/** What stands between the markers of each table. */
+export function figureBlocks(report) {
+  return Object.fromEntries(
+    report.tables.map((table) => [
+      `growth ${table.name}`,
+      `![cost of a message by ${table.axis}](${CHART_FOLDER}/${chartFileName(table)})\n\n${growthTableMarkdown(table)}\n\n${originText(report)}`,
+    ]),
+  );
 }
 
 function chartsOf({ tables }) {

@@ -11,6 +11,8 @@ import { OptionError, parseOptions } from '../jobs/options.mjs';
 import { machineFacts } from '../jobs/report.mjs';
 import { measure } from '../load/run.mjs';
 import { openTarget } from '../peers/open.mjs';
+import { runFacts } from '../report/facts.mjs';
+import { markdownTable, originText, writeFigures } from '../report/document.mjs';
 import { loadAutocannon, requestLoad } from './requests.mjs';
 
 /** Option → [default, help]. */
@@ -26,13 +28,13 @@ function helpText() {
   const lines = Object.entries(OPTIONS).map(
     ([name, [value, help]]) => `  --${`${name} N`.padEnd(14)} ${help} (${value})`,
   );
-  return `Usage: npm run bench -- http [options]\n\n${lines.join('\n')}\n  --json           only the JSON line\n`;
+  return `Usage: npm run bench -- http [options]\n\n${lines.join('\n')}\n  --json           only the JSON line\n  --write-docs     put the table into docs/performance.md\n`;
 }
 
 /** Runs the suite with `argv`; resolves to the exit code. */
 export async function run(argv) {
   try {
-    const { help, json, ...options } = readOptions(argv);
+    const { help, json, writeDocs, ...options } = readOptions(argv);
     if (help) {
       process.stdout.write(helpText());
       return 0;
@@ -40,10 +42,12 @@ export async function run(argv) {
     const autocannon = await loadAutocannon();
     const target = await openTarget(parseOptions(['--broker', 'spawn']));
     try {
+      const facts = runFacts({});
       const steps = await measureSteps(autocannon, target, options);
       const report = { suite: 'http', machine: machineFacts(), options, results: steps };
       if (!json) process.stdout.write(render(steps));
       process.stdout.write(`${JSON.stringify(report)}\n`);
+      if (writeDocs) await writeFigures({ http: `${documentTable(steps)}\n\n${originText(facts)}` });
       return steps.every(({ messages, requests }) => isSound(messages) && (requests?.faults ?? 0) === 0)
         ? 0
         : 1;
@@ -66,7 +70,7 @@ function readOptions(argv) {
   try {
     ({ values } = parseArgs({
       args: argv,
-      options: { ...Object.fromEntries(strings), json: flag, help: flag },
+      options: { ...Object.fromEntries(strings), json: flag, help: flag, 'write-docs': flag },
     }));
   } catch (error) {
     throw new OptionError(error.message);
@@ -77,7 +81,8 @@ function readOptions(argv) {
       throw new OptionError(`--${name} takes an integer of at least 1, not '${values[name]}'`);
     return [name, number];
   });
-  return { ...Object.fromEntries(numbers), json: values.json, help: values.help };
+  const { json, help, 'write-docs': writeDocs } = values;
+  return { ...Object.fromEntries(numbers), json, help, writeDocs };
 }
 
 /** The stream alone, then beside each kind of request. */
@@ -149,6 +154,20 @@ function isSound({ loss, failures, ended }) {
   return loss === 0 && failures.length === 0 && ended === 'complete';
 }
 
+function documentTable(steps) {
+  const text = (value) => value?.toLocaleString('en-US', { maximumFractionDigits: 2 }) ?? '';
+  return markdownTable(
+    ['', 'requests/s', 'p99, ms', 'messages: p50, ms', 'p99, ms'],
+    steps.map(({ name, messages, requests }) => [
+      name,
+      text(requests?.requestsPerSecond),
+      text(requests?.latencyMs?.p99),
+      text(messages.deliveryLatencyMs?.p50),
+      text(messages.deliveryLatencyMs?.p99),
+    ]),
+  );
+}
+
 function render(steps) {
   const head = [
     '',
@@ -163,7 +182,7 @@ function render(steps) {
     'lost',
   ];
   const text = (value) =>
-    value === undefined ? '–' : value.toLocaleString('en', { maximumFractionDigits: 2 });
+    value === undefined ? '' : value.toLocaleString('en', { maximumFractionDigits: 2 });
   const lines = steps.map(({ name, messages, requests }) => [
     name,
     text(requests?.requestsPerSecond),

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 /**
- * Entry of `npm run bench:micro -- [name …] [--scale N] [--json]`: compiles the benches with the sources they measure and
+ * Entry of `npm run bench:micro -- [name …] [--scale N] [--json] [--write-docs]`: compiles the benches with the sources they measure and
  * runs those whose name contains one of the words. Bench process.
  *
  * Always true: exit code 0 means that every bench did its work, 1 that one failed, 2 that the command line was wrong. What
@@ -10,17 +10,19 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { fileURLToPath, pathToFileURL } from 'node:url';
 import { parseArgs } from 'node:util';
+import { documentedBenches, writeMicroFigures } from './document.mjs';
 
 const root = fileURLToPath(new URL('../..', import.meta.url));
 const output = join(root, '.cache/bench-micro');
 
-/** @returns {{ words: string[], scale: number, json: boolean } | undefined} */
+/** @returns {{ words: string[], scale: number, json: boolean, writeDocs: boolean } | undefined} */
 function readOptions() {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
     options: {
       scale: { type: 'string', default: '1000' },
       json: { type: 'boolean', default: false },
+      'write-docs': { type: 'boolean', default: false },
       help: { type: 'boolean', default: false },
     },
   });
@@ -28,7 +30,10 @@ function readOptions() {
   if (!Number.isInteger(scale) || scale < 1 || scale > 1000)
     throw new Error(`--scale takes 1 to 1000, not '${values.scale}'`);
   if (values.help) return undefined;
-  return { words: positionals, scale, json: values.json };
+  const writeDocs = values['write-docs'];
+  if (writeDocs && (positionals.length > 0 || scale !== 1000))
+    throw new Error('--write-docs takes the benches that the document names, at full scale');
+  return { words: positionals, scale, json: values.json, writeDocs };
 }
 
 function compile() {
@@ -45,12 +50,14 @@ function line({ name, value, unit, best }) {
   return `  ${name.padEnd(72)} ${number(value).padStart(14)} ${unit}${beside}\n`;
 }
 
-async function run({ words, scale, json }) {
+async function run({ words, scale, json, writeDocs }) {
   compile();
   const { microBenches } = await import(pathToFileURL(join(output, 'bench/micro/index.js')).href);
-  const names = Object.keys(microBenches).filter(
-    (name) => words.length === 0 || words.some((word) => name.includes(word)),
-  );
+  const isWanted = (name) =>
+    writeDocs
+      ? documentedBenches.includes(name)
+      : words.length === 0 || words.some((word) => name.includes(word));
+  const names = Object.keys(microBenches).filter(isWanted);
   if (names.length === 0)
     throw new Error(`no bench named so; there are ${Object.keys(microBenches).join(', ')}`);
   const results = [];
@@ -62,6 +69,7 @@ async function run({ words, scale, json }) {
     if (!json) for (const figure of figures) process.stdout.write(line(figure));
   }
   if (json) process.stdout.write(`${JSON.stringify({ suite: 'micro', scale, results })}\n`);
+  if (writeDocs) process.stderr.write(`${await writeMicroFigures(results)}\n`);
 }
 
 let options;
@@ -80,6 +88,6 @@ if (options !== undefined) {
   }
 } else if (process.exitCode === undefined) {
   process.stdout.write(
-    'Usage: npm run bench:micro -- [name …] [--scale 1…1000] [--json]\n\nA name is part of a path below bench/micro. Scale 1 proves only that the benches work, 1000 (the default) measures.\n',
+    'Usage: npm run bench:micro -- [name …] [--scale 1…1000] [--json] [--write-docs]\n\nA name is part of a path below bench/micro. Scale 1 proves only that the benches work, 1000 (the default) measures. With --write-docs the benches that docs/performance.md names are run and written there.\n',
   );
 }

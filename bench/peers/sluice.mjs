@@ -34,6 +34,8 @@ export async function spawnSluice(options) {
   });
   try {
     const facts = await readyLine(child);
+    // The data directory is gone when anybody reads of it.
+    delete facts.data;
     const [, host, port] = /^(.+):(\d+)$/.exec(facts.mqtt);
     return new Target({
       name: 'sluice',

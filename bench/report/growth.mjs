@@ -67,7 +67,7 @@ export function growthHtml(report) {
 <figure><h3>Cost of a message by ${escapeText(table.axis)}</h3>${growthChart(table)}</figure>
 <div class="wide"><table>${row(head, 'th')}${lines.map((cells) => row(cells, 'td')).join('')}</table></div>
 ${growthLines(table)
-  .map((line) => `<p>${escapeText(line)}</p>`)
+  .map((line) => `<p class="below">${escapeText(line)}</p>`)
   .join('')}</section>`;
   });
   return pageOf(

@@ -10,7 +10,7 @@ import { COLOURS, escapeText, fixed, frame, label, WIDTH } from './svg.mjs';
 
 const HEIGHT = 280;
 const LEFT = 70;
-const RIGHT = 16;
+const RIGHT = 30;
 const LEGEND = 20;
 const BOTTOM = 46;
 const LEVELS = 4;

@@ -25,7 +25,7 @@ h2{font-size:21px;margin:44px 0 2px}h3{font-size:15px;margin:18px 0 6px;font-wei
 nav{display:flex;flex-wrap:wrap;gap:6px 14px;margin:14px 0}a{color:var(--c0)}
 .wide{overflow-x:auto}table{border-collapse:collapse;width:100%;font-size:13.5px}td,th{text-align:left;padding:4px 14px 4px 0;border-bottom:1px solid var(--line);vertical-align:top}
 td.number,th.number{text-align:right;white-space:nowrap;font-variant-numeric:tabular-nums}details{margin-top:10px}summary{cursor:pointer;color:var(--soft)}
-.facts td:first-child{color:var(--soft);white-space:nowrap}.fault{color:var(--c4)}.good{color:var(--c2)}
+p.below{margin-top:8px}.facts td:first-child{color:var(--soft);white-space:nowrap}.fault{color:var(--c4)}.good{color:var(--c2)}
 figure{margin:0 0 8px;padding:12px 14px;background:var(--card);border-radius:8px}
 svg{width:100%;height:auto;display:block;font:13px system-ui,sans-serif}
 ${CHART_STYLE}`;

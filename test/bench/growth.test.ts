@@ -1,8 +1,9 @@
 /** The growth tables without a broker: the loads are what they say, and tables, charts and the document are filled. */
 import { expect, test } from 'vitest';
 import { gridTables } from '../../bench/growth/grid.mjs';
-import { withTables } from '../../bench/growth/write.mjs';
+import { figureBlocks } from '../../bench/growth/write.mjs';
 import { completeLoad, plans } from '../../bench/load/load.mjs';
+import { withFigures } from '../../bench/report/document.mjs';
 import { growthHtml, growthMarkdown, growthText } from '../../bench/report/growth.mjs';
 import { lineChart } from '../../bench/report/line-chart.mjs';
 import { chartFile } from '../../bench/report/page.mjs';
@@ -170,13 +171,13 @@ test('a chart that is a file of its own has its colours inside it, the page asks
 
 test('in the document only what lies between the markers of a measured table changes [bench]', () => {
   const before =
-    'a\n<!-- growth: queues -->\nold\n<!-- end of growth -->\nb\n<!-- growth: other -->\nkept\n<!-- end of growth -->\n';
-  const after = withTables(before, report);
-  expect(after).toMatch(/^a\n<!-- growth: queues -->\n\n!\[/);
-  expect(after).toContain('\n<!-- end of growth -->\nb\n<!-- growth: other -->\nkept\n');
+    'a\n<!-- figures: growth queues -->\nold\n<!-- end of figures -->\nb\n<!-- figures: other -->\nkept\n<!-- end of figures -->\n';
+  const after = withFigures(before, figureBlocks(report));
+  expect(after).toMatch(/^a\n<!-- figures: growth queues -->\n\n!\[/);
+  expect(after).toContain('\n<!-- end of figures -->\nb\n<!-- figures: other -->\nkept\n');
   expect(after).toContain('charts/growth-queues.svg');
   expect(after).toContain('2030-01-02');
   expect(after).not.toContain('old');
-  expect(withTables(after, report)).toBe(after);
-  expect(() => withTables('nothing', report)).toThrow('queues');
+  expect(withFigures(after, figureBlocks(report))).toBe(after);
+  expect(() => withFigures('nothing', figureBlocks(report))).toThrow('queues');
 });
