@@ -295,8 +295,5 @@ export const clauses = [
 
 /** Why a statement that binds a server has no test: it cannot be broken here, or nothing outside can see it. @type {Readonly<Record<string, string>>} */
 export const unproved = {
-  '3.2.2-9': 'All three QoS levels are supported.',
-  '3.2.2-10': 'All three QoS levels are supported.',
-  '3.2.2-12': 'All three QoS levels are supported, for wills too.',
   '3.3.4-5': 'One copy is sent, with the identifiers of all matching subscriptions.',
 };

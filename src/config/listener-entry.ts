@@ -67,6 +67,7 @@ const entryKeys = {
   cert: isText(/^[^\0]+$/, 'a path'),
   key: isText(/^[^\0]+$/, 'a path'),
   ca: isText(/^[^\0]+$/, 'a path'),
+  crl: isText(/^[^\0]+$/, 'a path'),
   clientAuth: isWord(clientAuthWords),
   identity: isWord(identityWords),
   minVersion: isWord(tlsVersionWords),

@@ -197,6 +197,9 @@ export const transport = {
     alias: 'EMQX_LISTENERS__SSL__DEFAULT__SSL_OPTIONS__CACERTFILE',
     help: 'Authorities whose client certificates are accepted, PEM.',
   }),
+  tlsCrlFile: file('SLUICE_TLS_CRL_FILE', {
+    help: 'Certificate revocation lists as PEM, of every authority in the chain of a client certificate; a revoked certificate, and one without a list, is refused. Read again with the certificate.',
+  }),
   tlsClientAuth: choice('SLUICE_TLS_CLIENT_AUTH', {
     words: clientAuthWords,
     fallback: 'none',

@@ -22,6 +22,8 @@ export interface TlsSetting {
   readonly keyFile: string;
   /** Authorities whose client certificates are accepted; undefined: those that Node knows. */
   readonly caFile: string | undefined;
+  /** Revocation lists that client certificates are held against; undefined: none is revoked. */
+  readonly crlFile: string | undefined;
   readonly clientAuth: (typeof clientAuthWords)[number];
   readonly minVersion: (typeof tlsVersionWords)[number];
 }
@@ -72,6 +74,7 @@ export interface TransportSettings {
   readonly tlsCertFile: string | undefined;
   readonly tlsKeyFile: string | undefined;
   readonly tlsCaFile: string | undefined;
+  readonly tlsCrlFile: string | undefined;
   readonly tlsClientAuth: TlsSetting['clientAuth'];
   readonly tlsIdentity: ListenerSetting['identity'];
   readonly tlsMinVersion: TlsSetting['minVersion'];
@@ -186,6 +189,7 @@ function tlsOf(config: TransportSettings, entry: Partial<Record<EntryKey, unknow
     certFile,
     keyFile,
     caFile: pathOf(entry.ca) ?? config.tlsCaFile,
+    crlFile: pathOf(entry.crl) ?? config.tlsCrlFile,
     clientAuth: (entry.clientAuth as TlsSetting['clientAuth'] | undefined) ?? config.tlsClientAuth,
     minVersion: (entry.minVersion as TlsSetting['minVersion'] | undefined) ?? config.tlsMinVersion,
   };

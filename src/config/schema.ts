@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { aclSettings } from './acl-settings.js';
 import { transport } from './listener-settings.js';
 import { limitSettings } from './limit-settings.js';
+import { protocolSettings } from './protocol-settings.js';
 import { retainedSettings } from './retained-settings.js';
 import { sessionSettings } from './session-settings.js';
 import { share } from './share-settings.js';
@@ -130,6 +131,7 @@ const storage = {
 
 /** What the broker grants a client, and what it bears from one. */
 const mqtt = {
+  ...protocolSettings,
   connectionsMax: integer('SLUICE_MAX_CONNECTIONS', {
     fallback: 100_000,
     min: 1,

@@ -88,6 +88,8 @@ export interface DecoderOptions {
   readonly connectBytesMax?: number;
   /** Largest Topic Alias that is accepted; default 0, none. */
   readonly topicAliasMaximum?: number;
+  /** Largest QoS of PUBLISH that is accepted; default 2. */
+  readonly maximumQos?: number;
   /** Where buffers for what a pause keeps back come from; default: the heap. */
   readonly pool?: BufferPool;
   /** Packets delivered by one `write` or `resume`; default 512. */
@@ -105,6 +107,7 @@ export class Decoder {
   private readonly maximumPacketSize: number;
   private readonly topicAliasMaximum: number;
   private readonly packetsPerSliceMax: number;
+  private readonly maximumQos: number;
   private readonly scan = createPropertyScan();
   private currentState: DecoderState = 'ready';
   private running = false;
@@ -122,6 +125,7 @@ export class Decoder {
     this.role = options.role ?? 'server';
     this.maximumPacketSize = options.maximumPacketSize;
     this.topicAliasMaximum = options.topicAliasMaximum ?? 0;
+    this.maximumQos = options.maximumQos ?? 2;
     this.packetsPerSliceMax = options.packetsPerSliceMax ?? defaultPacketsPerSliceMax;
     this.frameBytesMax = Math.min(options.connectBytesMax ?? defaultConnectBytesMax, this.maximumPacketSize);
     assert(this.maximumPacketSize >= 2, 'maximumPacketSize is below the smallest packet');
@@ -149,7 +153,7 @@ export class Decoder {
   /** Leaves the state in which only CONNECT is accepted. A client calls it before the first byte. */
   setVersion(version: ProtocolVersion): void {
     this.version = version;
-    this.kinds = kindsFor(this.role, version);
+    this.kinds = kindsFor(this.role, version, this.maximumQos);
     this.frameBytesMax = this.maximumPacketSize;
   }
 
@@ -426,7 +430,11 @@ export class Decoder {
     if (this.kinds === kindsBeforeConnect && type !== packetType.connect) {
       return violation(`${packetName(type)} before CONNECT`, 'MQTT-3.1.0-1');
     }
-    if (type === packetType.publish) return malformed('QoS is 3', 'MQTT-3.3.1-4');
+    if (type === packetType.publish) {
+      return (flags & 6) === 6
+        ? malformed('QoS is 3', 'MQTT-3.3.1-4')
+        : new ProtocolError(reasonCode.qosNotSupported, 'QoS is above Maximum QoS', 'MQTT-3.2.2-11');
+    }
     if (type === 0) return violation('packet type 0 is forbidden');
     if (type === packetType.auth && this.version < 5) return malformed(`packet type ${type} is reserved`);
     if (flags !== fixedFlags(type)) {

@@ -112,9 +112,16 @@ const kindsByRole = {
   client: { 3: kindsOf('server', 3), 4: kindsOf('server', 4), 5: kindsOf('server', 5) },
 } as const;
 
-/** First-byte table (`frameKind` per byte) of what `role` may receive in `version`. */
-export function kindsFor(role: Role, version: ProtocolVersion): Uint8Array {
-  return kindsByRole[role][version];
+/** First-byte table (`frameKind` per byte) of what `role` may receive in `version`, with PUBLISH up to `maximumQos`. */
+export function kindsFor(role: Role, version: ProtocolVersion, maximumQos = 2): Uint8Array {
+  const kinds = kindsByRole[role][version];
+  if (maximumQos >= 2) return kinds;
+  const limited = kinds.slice();
+  const first = packetType.publish << 4;
+  for (let flags = 0; flags < 16; flags++) {
+    if (qosOfFlags(flags) > maximumQos) limited[first | flags] = frameKind.invalid;
+  }
+  return limited;
 }
 
 function row(

@@ -22,7 +22,7 @@ export class Certificates {
 
   /** Reads the files. Throws `OperationalError` ERR_TLS. */
   load(): SecureContextOptions {
-    const { certFile, keyFile, caFile, minVersion } = this.#setting;
+    const { certFile, keyFile, caFile, crlFile, minVersion } = this.#setting;
     this.#stamp = this.#look();
     let file = certFile;
     try {
@@ -30,10 +30,15 @@ export class Certificates {
       file = keyFile;
       const key = readFileSync(keyFile);
       file = caFile ?? certFile;
+      const ca = caFile === undefined ? undefined : readFileSync(caFile);
+      file = crlFile ?? certFile;
+      const crl = crlFile === undefined ? undefined : readFileSync(crlFile);
+      if (crl !== undefined) createSecureContext({ crl });
       const options: SecureContextOptions = {
         cert,
         key,
-        ...(caFile === undefined ? {} : { ca: readFileSync(caFile) }),
+        ...(ca === undefined ? {} : { ca }),
+        ...(crl === undefined ? {} : { crl }),
         minVersion: `TLSv${minVersion}`,
       };
       file = `${certFile} with ${keyFile}`;
@@ -51,8 +56,8 @@ export class Certificates {
   }
 
   #look(): string {
-    const { certFile, keyFile, caFile } = this.#setting;
-    return [certFile, keyFile, caFile].map(stampOf).join(' ');
+    const { certFile, keyFile, caFile, crlFile } = this.#setting;
+    return [certFile, keyFile, caFile, crlFile].map(stampOf).join(' ');
   }
 }
 

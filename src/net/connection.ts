@@ -81,6 +81,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     this.#decoder = new Decoder(this.#rate ?? this.client, {
       maximumPacketSize: context.config.maximumPacketSize,
       topicAliasMaximum: context.config.topicAliasMaximum,
+      maximumQos: context.config.maximumQos,
       packetsPerSliceMax,
       pool: host.pool,
     });

@@ -3,7 +3,7 @@
  *
  * Always true: a granted value is never more than the client asked for and never more than the configuration
  * allows; where it differs from the request, CONNACK says so [MQTT-3.2.2-21]. Retain Available is
- * sent only where nothing is retained; Maximum QoS is not sent, because all three are granted [MQTT-3.2.2-9].
+ * sent only where nothing is retained, Maximum QoS only where it is not 2 [MQTT-3.2.2-9].
  */
 import type { IConnackPacket, IConnectPacket } from 'mqtt-packet';
 
@@ -42,6 +42,9 @@ export function readConnect(packet: IConnectPacket, config: Config, newClientId:
     // MQTT 3.1.1 [MQTT-3.1.3-8]: an empty client id only with Clean Session.
     throw new ProtocolError(reasonCode.clientIdentifierNotValid, 'client id is empty', 'MQTT-3.1.3-8');
   }
+  if (isAssigned && !config.allowsEmptyClientId) {
+    throw new ProtocolError(reasonCode.clientIdentifierNotValid, 'client id is empty', 'MQTT-3.1.3-6');
+  }
   const clientId = isAssigned ? newClientId() : packet.clientId;
 
   // Written in this order.
@@ -66,6 +69,12 @@ export function readConnect(packet: IConnectPacket, config: Config, newClientId:
     connack.retainAvailable = false;
     if (version === 5 && packet.will?.retain === true) {
       throw new ProtocolError(reasonCode.retainNotSupported, 'nothing is retained', 'MQTT-3.2.2-13');
+    }
+  }
+  if (config.maximumQos < 2) {
+    connack.maximumQoS = config.maximumQos;
+    if ((packet.will?.qos ?? 0) > config.maximumQos) {
+      throw new ProtocolError(reasonCode.qosNotSupported, 'Will QoS is above Maximum QoS', 'MQTT-3.2.2-12');
     }
   }
   // Wildcards and Subscription Identifiers are available, which is what leaving them out says.

@@ -72,6 +72,39 @@ export class Authority {
     return { cert: forge.pki.certificateToPem(certificate), key: pair.pem };
   }
 
+  /** A revocation list of what it has issued, good from yesterday to tomorrow. */
+  revoke(revoked: readonly Pem[]): string {
+    const { asn1, pki, md } = forge;
+    const { Type, Class } = asn1;
+    const sequence = (...parts: forge.asn1.Asn1[]): forge.asn1.Asn1 =>
+      asn1.create(Class.UNIVERSAL, Type.SEQUENCE, true, parts);
+    const leaf = (type: forge.asn1.Type, value: string): forge.asn1.Asn1 =>
+      asn1.create(Class.UNIVERSAL, type, false, value);
+    const day = (from: number): forge.asn1.Asn1 =>
+      leaf(Type.UTCTIME, asn1.dateToUtcTime(new Date(Date.now() + from * dayMs)));
+    const sha256WithRsa = sequence(
+      leaf(Type.OID, asn1.oidToDer(pki.oids['sha256WithRSAEncryption'] as string).getBytes()),
+      leaf(Type.NULL, ''),
+    );
+    const entries = revoked.map(({ cert }) => {
+      const { serialNumber } = pki.certificateFromPem(cert);
+      return sequence(leaf(Type.INTEGER, forge.util.hexToBytes(serialNumber)), day(-1));
+    });
+    const list = sequence(
+      leaf(Type.INTEGER, asn1.integerToDer(1).getBytes()),
+      sha256WithRsa,
+      pki.distinguishedNameToAsn1(pki.certificateFromPem(this.cert).subject),
+      day(-1),
+      day(1),
+      ...(entries.length > 0 ? [sequence(...entries)] : []),
+    );
+    const digest = md.sha256.create();
+    digest.update(asn1.toDer(list).getBytes());
+    const signature = leaf(Type.BITSTRING, `\0${this.#key.sign(digest)}`);
+    const body = asn1.toDer(sequence(list, sha256WithRsa, signature)).getBytes();
+    return forge.pem.encode({ type: 'X509 CRL', body });
+  }
+
   #make(
     publicKey: forge.pki.rsa.PublicKey,
     subject: forge.pki.CertificateField[],
