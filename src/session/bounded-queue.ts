@@ -10,13 +10,17 @@ import type { MemoryBudget } from './memory-limit.js';
 /** A larger array is given back when the queue runs empty. */
 const keptSlotsMax = 64;
 
+// Shared by all that are empty.
+const noItems: undefined[] = [];
+const noSizes: number[] = [];
+
 /** See the file header. */
 export class BoundedQueue<T> {
   readonly #itemsMax: number;
   readonly #bytesMax: number;
   readonly #budget: MemoryBudget | undefined;
-  #items: (T | undefined)[] = [];
-  #sizes: number[] = [];
+  #items: (T | undefined)[] = noItems;
+  #sizes = noSizes;
   #head = 0;
   #length = 0;
   #bytes = 0;
@@ -86,8 +90,8 @@ export class BoundedQueue<T> {
   }
 
   clear(): void {
-    this.#items = [];
-    this.#sizes = [];
+    this.#items = noItems;
+    this.#sizes = noSizes;
     this.#head = 0;
     this.#length = 0;
     this.#budget?.add(-this.#bytes);

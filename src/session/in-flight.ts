@@ -40,18 +40,24 @@ export function idOfOffset(offset: number): number {
   return 1 + (offset % offsetIds);
 }
 
+// Most sessions have nothing in flight: until they do, all share these, 1.4 KB less for each.
+const noBytes = new Uint8Array(0);
+const noIds = new Uint16Array(0);
+const noNumbers = new Float64Array(0);
+const nobody: undefined[] = [];
+
 /** See the file header. `A` is what a queue delivery belongs to, `M` what a live message keeps for resending. */
 export class InFlight<A, M> {
-  kinds = new Uint8Array(0);
-  tags = new Float64Array(0);
-  orders = new Float64Array(0);
+  kinds = noBytes;
+  tags = noNumbers;
+  orders = noNumbers;
   /** Offset in the session's own queue, -1 for everything else. */
-  offsets = new Float64Array(0);
+  offsets = noNumbers;
   /** 1 once it was sent on the present connection: only then does it count against Receive Maximum. */
-  sent = new Uint8Array(0);
-  owners: (A | undefined)[] = [];
-  messages: (M | undefined)[] = [];
-  #ids = new Uint16Array(0);
+  sent = noBytes;
+  owners: (A | undefined)[] = nobody;
+  messages: (M | undefined)[] = nobody;
+  #ids = noIds;
   #mask = -1;
   #count = 0;
   #last = 0;
@@ -119,7 +125,14 @@ export class InFlight<A, M> {
   clear(): void {
     this.#count = 0;
     this.#mask = -1;
-    this.#resize(0);
+    this.#ids = noIds;
+    this.kinds = noBytes;
+    this.tags = noNumbers;
+    this.orders = noNumbers;
+    this.offsets = noNumbers;
+    this.sent = noBytes;
+    this.owners = nobody;
+    this.messages = nobody;
   }
 
   idOf(slot: number): number {

@@ -17,7 +17,6 @@ import {
   type QueueSubscription,
 } from '../router/queue-subscription.js';
 import type { SubscriptionOptions } from '../router/route.js';
-import { slot } from '../telemetry/counter-layout.js';
 import type { ClientIdentity, GatewayContext } from './context.js';
 import { QueueSubscriptionState } from './queue-subscription-state.js';
 import type { Session } from './session.js';
@@ -225,9 +224,7 @@ function subscribeToQueue(
     }
   }
   const state = new QueueSubscriptionState(subscription, options, session, context);
-  session.queueSubscriptions.set(text, state);
-  session.filterLength += text.length;
-  context.counters.add(slot.queueSubscriptions, 1);
+  session.addQueueSubscription(text, state);
   started.push(state);
   return options.qos;
 }
