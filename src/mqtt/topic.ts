@@ -117,7 +117,8 @@ export function parseShare(raw: string): Share | undefined {
   const shareName = slash === -1 ? raw.slice(sharePrefix.length) : raw.slice(sharePrefix.length, slash);
   if (shareName === '') throw invalidShare('share name is empty', 'MQTT-4.8.2-1');
   if (hasWildcard(shareName)) throw invalidShare('share name has a wildcard', 'MQTT-4.8.2-2');
-  if (slash === -1) throw invalidShare('no topic filter after the share name', 'MQTT-4.8.2-2');
+  if (slash === -1 || slash === raw.length - 1)
+    throw invalidShare('no topic filter after the share name', 'MQTT-4.8.2-2');
   return { shareName, topicFilter: parseTopicFilter(raw.slice(slash + 1)) };
 }
 

@@ -116,6 +116,6 @@ test('a shared subscription is taken apart into share name and filter [MQTT-4.8.
 test('a share name has at least one character, and its filter must be one [MQTT-4.8.2-1]', () => {
   expectProtocolError(() => parseShare('$share//a'), 0x82, 'MQTT-4.8.2-1');
   expectProtocolError(() => parseShare('$share/'), 0x82, 'MQTT-4.8.2-1');
-  expectProtocolError(() => parseShare('$share/g/'), 0x8f, 'MQTT-4.7.3-1');
+  expectProtocolError(() => parseShare('$share/g/'), 0x82, 'MQTT-4.8.2-2');
   expectProtocolError(() => parseShare('$share/g/a#'), 0x8f, 'MQTT-4.7.1-1');
 });
