@@ -32,8 +32,8 @@ export interface Share {
 
 /** The longest topic in UTF-8 bytes [MQTT-4.7.3-3]. */
 export const topicBytesMax = 65_535;
-/** The deepest filter that is accepted [broker]. */
-export const filterLevelsMax = 128;
+/** The deepest filter that is accepted, whatever `SLUICE_TOPIC_LEVELS_MAX` says [broker]. */
+export const filterLevelsMax = 1024;
 /** What a shared subscription begins with. */
 export const sharePrefix = '$share/';
 

@@ -114,3 +114,22 @@ describe('a broker that gives no client ids', () => {
     expect(ids[1]).not.toBe(ids[0]);
   });
 });
+
+test('filters and topics may be as deep as is allowed, up to 1024 levels [MQTT-4.7.3-3]', async () => {
+  const target = await startGateway({ env: { SLUICE_TOPIC_LEVELS_MAX: '2000' } });
+  const subscriber = await connect(target, 's');
+  const deep = 'a/'.repeat(1023);
+  await subscriber.subscribe(`${deep}b`, 1);
+  await subscriber.subscribe(`${'+/'.repeat(1023)}c`, 1);
+  const client = await connect(target, 'a');
+  for (const topic of [`${deep}b`, `${deep}c`]) {
+    expect(await publish(client, topic, 'x')).toBe(0);
+    expect((await subscriber.expect('publish')).topic).toBe(topic);
+  }
+  subscriber.send({
+    cmd: 'subscribe',
+    messageId: 9,
+    subscriptions: [{ topic: `${deep}a/b`, qos: 0 }],
+  });
+  expect((await subscriber.expect('suback')).granted).toEqual([0x8f]);
+});
