@@ -1,12 +1,14 @@
 /**
  * mqtt.js and paho-mqtt 2 against a broker process: TCP, TLS and WebSocket, MQTT 3.1.1 and 5.0. What applications do
- * with them on each way: QoS 0 to 2, retained messages, wills, lasting sessions, shared subscriptions, passwords.
+ * with them on each way: QoS 0 to 2, retained messages, wills, lasting sessions, shared subscriptions, queues, passwords,
+ * client certificates.
  */
 import { connect as connectClosed, connectAsync, type IClientOptions } from 'mqtt';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 
 import { connectClient, type TestClient } from '../harness/mqtt-client.js';
 import { providePaho } from '../harness/paho.js';
+import { Rest } from '../harness/rest.js';
 import { Scope, testScope } from '../harness/scope.js';
 import { Script } from '../harness/script.js';
 import { alice, startSecuredBroker, type SecuredBroker } from '../harness/secured-broker.js';
@@ -22,6 +24,14 @@ beforeAll(async () => {
 });
 
 afterAll(() => scope.release());
+
+/** Creates a queue over REST; answers its name. */
+async function createQueue(name: string, topicFilter: string): Promise<string> {
+  const rest = new Rest(`http://127.0.0.1:${secured.broker.httpPort}/api/v5/message_queues`);
+  const { status } = await rest.post('/queues', { name, topic_filter: topicFilter, is_lastvalue: false });
+  expect(status).toBeLessThan(300);
+  return name;
+}
 
 const ways = transports.flatMap((transport) =>
   ([4, 5] as const).map((version) => [transport, version] as const),
@@ -105,6 +115,36 @@ describe.each(ways)('mqtt.js over %s, version %i', (transport, protocolVersion) 
     for (const { received } of members) expect(received.length).toBeGreaterThan(0);
   });
 
+  test('a queue gives each job to one consumer, also what came before any was there [broker]', async () => {
+    const queue = await createQueue(`${transport}-${protocolVersion}`, `${name}/jobs/#`);
+    const publisher = await connect();
+    for (let i = 0; i < 10; i++) await publisher.client.publishAsync(`${name}/jobs/x`, `${i}`, { qos: 1 });
+    const consumers = [await connect(), await connect()];
+    await consumers[0]!.client.subscribeAsync(`$queue/${queue}`, { qos: 1 });
+    await consumers[1]!.client.subscribeAsync(`$q/${name}/jobs/#`, { qos: 1 });
+    for (let i = 10; i < 30; i++) await publisher.client.publishAsync(`${name}/jobs/y`, `${i}`, { qos: 2 });
+    const all = (): number[] =>
+      consumers.flatMap(({ received }) => received.map(({ payload }) => Number(payload)));
+    await expect.poll(() => all().length, { timeout: 30_000 }).toBe(30);
+    expect(all().toSorted((a, b) => a - b)).toEqual(Array.from({ length: 30 }, (_, i) => i));
+  });
+
+  test.runIf(transport === 'mqtts' || transport === 'wss')(
+    'a client certificate is a user, an expired one lets nobody in [broker]',
+    async () => {
+      const { device, expired } = secured;
+      const clientId = `certified-${transport}-${protocolVersion}`;
+      const watcher = await connect();
+      await watcher.client.subscribeAsync(`$SYS/brokers/+/clients/${clientId}/connected`);
+      await connect({ clientId, cert: device.cert, key: device.key });
+      const [event] = await watcher.waitFor(1);
+      expect(JSON.parse(event?.payload ?? '')).toMatchObject({ clientid: clientId, username: 'device-7' });
+      await expect(connect({ cert: expired.cert, key: expired.key })).rejects.toThrow(
+        /closed before CONNACK|ECONNRESET|socket|certificate/i,
+      );
+    },
+  );
+
   test('a password decides [broker]', async () => {
     const { client } = await connect(alice);
     expect(client.connected).toBe(true);
@@ -113,55 +153,123 @@ describe.each(ways)('mqtt.js over %s, version %i', (transport, protocolVersion) 
   });
 });
 
-/** Prints one line per event; ends when the will of its other client and three messages of its own are there. */
+/**
+ * Prints one line per event. A subscriber with a session that lasts, two members of a group, a consumer of a queue and a
+ * client that dies; `away` is published while the subscriber has gone.
+ */
 const pahoProgram = `
-import sys, threading, paho.mqtt.client as mqtt
-way, port, version, ca, user, password = sys.argv[1:]
+import sys, threading, time, paho.mqtt.client as mqtt
+from paho.mqtt.properties import Properties
+from paho.mqtt.packettypes import PacketTypes
+way, port, version, ca, user, password, queue, cert, key = sys.argv[1:]
 name = 'paho/' + way + '/' + version
-v5 = version == '5'
-def make(cid):
-    c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=cid, protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311,
-        transport='websockets' if way in ('ws', 'wss') else 'tcp')
-    if way in ('ws', 'wss'): c.ws_set_options(path='/mqtt')
-    if way in ('mqtts', 'wss'): c.tls_set(ca_certs=ca)
-    c.username_pw_set(user, password)
-    return c
+v5, is_secure, is_web = version == '5', way in ('mqtts', 'wss'), way in ('ws', 'wss')
 say = threading.Lock()
+seen = set()
 def out(*a):
     with say: print(*a, flush=True)
-sub, dying = make(name + '/sub'), make(name + '/dying')
+def make(cid, lasting=False, certified=False):
+    more = {} if v5 else {'clean_session': not lasting}
+    c = mqtt.Client(mqtt.CallbackAPIVersion.VERSION2, client_id=name + '/' + cid,
+        protocol=mqtt.MQTTv5 if v5 else mqtt.MQTTv311, transport='websockets' if is_web else 'tcp', **more)
+    if is_web: c.ws_set_options(path='/mqtt')
+    if is_secure: c.tls_set(ca_certs=ca, **({'certfile': cert, 'keyfile': key} if certified else {}))
+    if not certified: c.username_pw_set(user, password)
+    c.step = threading.Semaphore(0)
+    def connected(c, u, flags, reason, props):
+        out('connected', cid, reason, 'with session' if flags.session_present else 'anew')
+        c.step.release()
+    def message(c, u, m):
+        seen.add(m.payload.decode())
+        out('message', cid, m.topic[len(name) + 1:], m.payload.decode(), m.qos)
+    c.on_connect, c.on_message = connected, message
+    c.on_subscribe = c.on_disconnect = lambda *a: c.step.release()
+    return c
+def wait(c):
+    if not c.step.acquire(timeout=30): raise SystemExit('nothing happens')
+def wait_for(text):
+    for _ in range(600):
+        if text in seen: return
+        time.sleep(0.05)
+    raise SystemExit(text + ' does not come')
+def go(c, lasting=False, clean=True):
+    more = {}
+    if v5:
+        p = Properties(PacketTypes.CONNECT)
+        if lasting: p.SessionExpiryInterval = 600
+        more = {'clean_start': clean, 'properties': p}
+    c.connect('127.0.0.1', int(port), **more)
+    c.loop_start()
+    wait(c)
+    return c
+def subscribe(c, *filters):
+    for f in filters:
+        c.subscribe(f, qos=2)
+        wait(c)
+pub = go(make('pub'))
+def publish(topic, text, qos, retain=False):
+    pub.publish(name + '/' + topic, text, qos=qos, retain=retain).wait_for_publish(30)
+publish('kept', 'kept', 1, True)
+publish('jobs/1', 'early', 1)
+sub = go(make('sub', lasting=True), lasting=True)
+subscribe(sub, name + '/kept', name + '/m', name + '/will')
+for q in (0, 1, 2): publish('m', str(q), q)
+members = [go(make('member')), go(make('member2'))]
+for c in members: subscribe(c, '$share/g/' + name + '/shared')
+for i in range(4): publish('shared', 'shared' + str(i), 1)
+worker = go(make('worker'))
+subscribe(worker, '$queue/' + queue)
+publish('jobs/2', 'late', 2)
+dying = make('dying')
 dying.will_set(name + '/will', 'gone', qos=1)
-def connected(c, u, flags, reason, props):
-    out('connected', reason)
-    if c is sub: c.subscribe(name + '/#', qos=2)
-    else:
-        c.publish(name + '/kept', 'kept', qos=1, retain=True)
-        for q in (0, 1, 2): c.publish(name + '/m', str(q), qos=q)
-def message(c, u, m):
-    out('message', m.topic[len(name) + 1:], m.payload.decode(), m.qos)
-    if m.topic.endswith('/m') and m.qos == 2: dying.socket().close()
-sub.on_connect = dying.on_connect = connected
-sub.on_message = message
-sub.on_subscribe = lambda c, u, mid, codes, props: (out('subscribed', *codes), dying.connect('127.0.0.1', int(port)), dying.loop_start())
-sub.connect('127.0.0.1', int(port))
-sub.loop_forever()
+go(dying).loop_stop()
+dying.socket().close()
+for text in ('kept', '0', '1', '2', 'gone', 'early', 'late', 'shared0', 'shared1', 'shared2', 'shared3'): wait_for(text)
+sub.disconnect()
+wait(sub)
+sub.loop_stop()
+publish('m', 'away', 1)
+go(sub, lasting=True, clean=False)
+wait_for('away')
+if is_secure: go(make('certified', certified=True))
+out('done')
+for c in members + [pub, sub, worker]: c.disconnect()
 `;
 
 describe.each(transports)('paho-mqtt 2 over %s', (transport: Transport) => {
   test.for(['3.1.1', '5'])(
-    'version %s: all QoS, a retained message and a will, with user and password [broker]',
+    'version %s: all QoS, retained message, will, lasting session, share group, queue, password, certificate [broker]',
     async (version, context) => {
       const paho = await providePaho();
       if ('unavailable' in paho) return context.skip(paho.unavailable);
-      const { ports, caFile } = secured;
+      const { ports, caFile, device } = secured;
+      const queue = await createQueue(`paho-${transport}-${version}`, `paho/${transport}/${version}/jobs/#`);
       const program = new Script(testScope(), paho.python, [
         ...['-c', pahoProgram, transport, String(ports[transport]), version, caFile],
-        ...[alice.username, alice.password],
+        ...[alice.username, alice.password, queue, device.certFile, device.keyFile],
       ]);
-      await program.waitFor(/^message will gone/);
+      await program.waitFor(/^done/);
       const messages = program.matching(/^message/).map(({ text }) => text.slice('message '.length));
-      expect(messages.toSorted()).toEqual(['kept kept 1', 'm 0 0', 'm 1 1', 'm 2 2', 'will gone 1']);
-      expect(program.matching(/^connected Success/)).toHaveLength(2);
+      const of = (who: RegExp): string[] => messages.filter((text) => who.test(text));
+      expect(of(/^sub /)).toEqual([
+        'sub kept kept 1',
+        'sub m 0 0',
+        'sub m 1 1',
+        'sub m 2 2',
+        'sub will gone 1',
+        'sub m away 1',
+      ]);
+      // Each once, whichever member has it.
+      expect(
+        of(/^member/)
+          .map((text) => text.split(' ').slice(1).join(' '))
+          .toSorted(),
+      ).toEqual(Array.from({ length: 4 }, (_, i) => `shared shared${i} 1`));
+      expect(of(/^worker /)).toEqual(['worker jobs/1 early 1', 'worker jobs/2 late 1']);
+      const connected = program.matching(/^connected/).map(({ text }) => text);
+      expect(connected).toContain('connected sub Success with session');
+      const isSecure = transport === 'mqtts' || transport === 'wss';
+      expect(connected.includes('connected certified Success anew')).toBe(isSecure);
     },
   );
 });

@@ -8,6 +8,7 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 
 import { hasMosquittoClients } from '../harness/mosquitto.js';
+import { Rest } from '../harness/rest.js';
 import { Scope, testScope } from '../harness/scope.js';
 import { Script } from '../harness/script.js';
 import { alice, startSecuredBroker, type SecuredBroker } from '../harness/secured-broker.js';
@@ -120,6 +121,32 @@ describe.each(ways)('mosquitto clients over %s, %s', (transport, version) => {
     expect(await texts).toMatch(/bad user name or password|not authori[sz]ed/i);
   });
 
+  test('a queue keeps its messages until a consumer comes [broker]', async () => {
+    const to = target(transport, version);
+    const rest = new Rest(`http://127.0.0.1:${secured.broker.httpPort}/api/v5/message_queues`);
+    const { status } = await rest.post('/queues', {
+      name: `q-${name}`,
+      topic_filter: `${name}/jobs/#`,
+      is_lastvalue: false,
+    });
+    expect(status).toBeLessThan(300);
+    for (const qos of ['0', '1', '2']) await publish(to, '-t', `${name}/jobs/${qos}`, '-q', qos, '-m', qos);
+    const jobs = ['0', '1', '2'].map((qos) => `${name}/jobs/${qos} ${qos}`);
+    expect(await receive(to, 3, '-t', `$queue/q-${name}`, '-q', '1')).toEqual(jobs);
+    await publish(to, '-t', `${name}/jobs/next`, '-q', '1', '-m', 'next');
+    expect(await receive(to, 1, '-t', `$q/${name}/jobs/#`, '-q', '1')).toEqual([`${name}/jobs/next next`]);
+  });
+
+  test.runIf(transport === 'tls')(
+    'a client certificate lets its user in, an expired one nobody [broker]',
+    async () => {
+      const to = [...target(transport, version), '-t', `${name}/certified`, '-m', 'x', '-q', '1'];
+      const { device, expired } = secured;
+      await publish(to, '--cert', device.certFile, '--key', device.keyFile);
+      await expect(publish(to, '--cert', expired.certFile, '--key', expired.keyFile)).rejects.toThrow(Error);
+    },
+  );
+
   test('a shared subscription splits the messages and loses none [MQTT-4.8.2-4]', async () => {
     const to = target(transport, version);
     const shared = ['-d', '-t', `$share/g/${name}/shared`, '-q', '1', '-F', 'got %p'];
@@ -139,23 +166,41 @@ describe.each(ways)('mosquitto clients over %s, %s', (transport, version) => {
   });
 });
 
-test.each(['mqttv311', 'mqttv5'])(
-  'mosquitto_rr gets the answer that a responder sends, %s [MQTT-3.3.2-15]',
-  async (version) => {
-    const to = target('tcp', version);
+test.each(
+  transports.flatMap((transport) =>
+    (['mqttv311', 'mqttv5'] as const).map((version) => [transport, version] as const),
+  ),
+)(
+  'mosquitto_rr gets the answer that a responder sends, over %s, %s [MQTT-3.3.2-15]',
+  async (transport, version) => {
+    const to = target(transport, version);
     const responder = subscriber(testScope(), [
       ...to,
-      ...['-d', '-t', `ask/${version}`, '-q', '1', '-F', 'asked %R %p'],
+      ...['-d', '-t', `ask/${transport}/${version}`, '-q', '1', '-F', 'asked %R %p'],
     ]);
     await responder.waitFor(/received SUBACK/);
     const answer = run(
       'mosquitto_rr',
-      [...to, '-t', `ask/${version}`, '-e', `answer/${version}`, '-m', 'time?', '-q', '1', '-W', '25'],
+      [
+        ...to,
+        '-t',
+        `ask/${transport}/${version}`,
+        '-e',
+        `answer/${transport}/${version}`,
+        '-m',
+        'time?',
+        '-q',
+        '1',
+        '-W',
+        '25',
+      ],
       { timeout: limitMs },
     );
     const [asked] = await responder.waitFor(/^asked /);
-    expect(asked?.text).toBe(version === 'mqttv5' ? `asked answer/${version} time?` : 'asked  time?');
-    await publish(to, '-t', `answer/${version}`, '-q', '1', '-m', 'noon');
+    expect(asked?.text).toBe(
+      version === 'mqttv5' ? `asked answer/${transport}/${version} time?` : 'asked  time?',
+    );
+    await publish(to, '-t', `answer/${transport}/${version}`, '-q', '1', '-m', 'noon');
     expect((await answer).stdout.trim()).toBe('noon');
   },
 );
