@@ -73,7 +73,7 @@ export class Subscribing {
     const version = this.#version;
     const wish = this.#packet.subscriptions[at]!;
     const options: SubscriptionOptions = {
-      qos: wish.qos,
+      qos: Math.min(wish.qos, this.#context.config.maximumQos), // [MQTT-3.2.2-10]
       noLocal: version === 5 && wish.nl === true,
       retainAsPublished: version === 5 && wish.rap === true,
       subscriptionIdentifier: this.#packet.properties?.subscriptionIdentifier ?? 0,
