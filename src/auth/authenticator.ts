@@ -54,6 +54,10 @@ export interface Authenticator {
   authenticate(request: AuthRequest): AuthStep | Promise<AuthStep>;
   /** CONNECT with a method, and re-authentication. Undefined: the method is unknown, which is answered 0x8C. */
   exchange(method: string, request: AuthRequest): AuthExchange | undefined;
+  /** False once the password that proved `identity` is not its user's any more. Left out: identities stand. */
+  stands?(identity: Identity): boolean;
+  /** `changed` is called when other users are in force. */
+  onChange?(changed: () => void): void;
   /** Ends timers, watchers and call-outs. */
   close(): void;
 }

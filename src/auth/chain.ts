@@ -132,12 +132,24 @@ class Chain implements ReloadableAuthenticator {
         if (this.#isBlocked(request)) return this.#refuse(request, 'blocked');
         const step = scram.step(data);
         if (step.kind === 'continue') return step;
-        if (step.kind === 'success') return { ...this.#accept('scram', step.identity), data: step.data };
+        if (step.kind === 'success') {
+          const stored = file.find(step.identity.username ?? '');
+          if (stored !== undefined) file.proved(step.identity, stored);
+          return { ...this.#accept('scram', step.identity), data: step.data };
+        }
         const { clientId } = request;
         this.#parts.deps.logger.debug({ clientId, reason: step.reason }, 'enhanced authentication failed');
         return this.#refuse(request, 'scram');
       },
     };
+  }
+
+  stands(identity: Identity): boolean {
+    return this.#parts.file?.stands(identity) ?? true;
+  }
+
+  onChange(changed: () => void): void {
+    this.#parts.file?.onChange(changed);
   }
 
   async reload(): Promise<void> {

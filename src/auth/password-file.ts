@@ -8,6 +8,7 @@
 import { readFileSync, statSync } from 'node:fs';
 
 import { OperationalError } from '../base/error.js';
+import type { Identity } from './authenticator.js';
 import { watchForChange } from './file-watch.js';
 import type { AuthLog } from './method.js';
 import { type PasswordHash, parsePasswordHash } from './password-hash.js';
@@ -44,6 +45,9 @@ export class PasswordFile {
   readonly #stopWatching: () => void;
   #users: ReadonlyMap<string, PasswordHash>;
   #hashes: readonly PasswordHash[];
+  /** Identity → text of the hash that it was proved with. */
+  readonly #proofs = new WeakMap<Identity, string>();
+  readonly #changed: (() => void)[] = [];
 
   /** Throws `OperationalError` ERR_AUTH when the file is not usable. */
   constructor(file: string, log: AuthLog) {
@@ -75,6 +79,22 @@ export class PasswordFile {
     return this.#hashes;
   }
 
+  /** Notes what has proved an identity. */
+  proved(identity: Identity, stored: PasswordHash): void {
+    this.#proofs.set(identity, stored.text);
+  }
+
+  /** False when the user of an identity that was proved here is gone, or has another password. */
+  stands(identity: Identity): boolean {
+    const proof = this.#proofs.get(identity);
+    return proof === undefined || this.#users.get(identity.username ?? '')?.text === proof;
+  }
+
+  /** `changed` is called whenever another file is in force. */
+  onChange(changed: () => void): void {
+    this.#changed.push(changed);
+  }
+
   /** Reads the file again; false: it is not usable, and the users stay as they were. */
   reload(): boolean {
     try {
@@ -88,6 +108,7 @@ export class PasswordFile {
     }
     this.#hashes = [...this.#users.values()];
     this.#log.info({ file: this.#file, users: this.#users.size }, 'password file read');
+    for (const changed of this.#changed) changed();
     return true;
   }
 

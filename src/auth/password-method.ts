@@ -60,7 +60,7 @@ export class PasswordMethod implements AuthMethod {
     const until = this.#known.get(key);
     if (until !== undefined && now() < until) {
       this.#options.onCacheHit();
-      return { kind: 'yes', identity: { username } };
+      return this.#yes(username, stored);
     }
     return this.#slow(request, password, stored, key);
   }
@@ -72,6 +72,12 @@ export class PasswordMethod implements AuthMethod {
 
   close(): void {
     this.#options.file.close();
+  }
+
+  #yes(username: string, stored: PasswordHash): Verdict {
+    const identity = { username };
+    this.#options.file.proved(identity, stored);
+    return { kind: 'yes', identity };
   }
 
   /** `stored` of the user, or a decoy when there is no such user. */
@@ -93,7 +99,7 @@ export class PasswordMethod implements AuthMethod {
       if (!known) return notMine;
       if (!right) return no('credentials');
       if (cacheKey !== undefined) this.#known.set(cacheKey, now() + cacheMs);
-      return { kind: 'yes', identity: { username } } satisfies Verdict;
+      return this.#yes(username, stored);
     });
     return verdict ?? no('busy');
   }

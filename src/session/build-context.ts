@@ -43,7 +43,7 @@ export function buildContext(options: ContextOptions): GatewayContext {
     publisher,
     registry,
     waiters: new QueueWaiters(options.catalogue),
-    rights: new RightsReview({ access: hooks.access, registry, logger }),
+    rights: new RightsReview({ access: hooks.access, hooks, registry, logger }),
     live: new LiveMessage(),
   } as Omit<GatewayContext, 'sessions' | 'wills' | 'shares'> & {
     -readonly [K in 'sessions' | 'wills' | 'shares']: GatewayContext[K];

@@ -54,6 +54,8 @@ export interface SessionClient {
   readonly identity: ClientIdentity | undefined;
   /** Another connection has taken the client id: DISCONNECT 0x8E, close. */
   takenOver(): void;
+  /** Our own decision: DISCONNECT with that reason, close. */
+  close(reason: number): void;
 }
 
 const noSeats: readonly ShareSeat<Session>[] = [];

@@ -52,6 +52,8 @@ export interface Guarded extends TestGateway {
   readonly access: AccessControl;
   /** Counters of authentication and permissions. */
   readonly guardCounters: CounterReader;
+  /** Puts the same password file in force, with these lines of it changed: undefined removes the user. */
+  readonly writePasswords: (changes: Readonly<Record<string, string | undefined>>) => Promise<void>;
   /** Puts another ACL file in force. */
   readonly writeAcl: (text: string) => void;
 }
@@ -68,8 +70,8 @@ export interface GuardedOptions {
 
 let passwordLines: Promise<string> | undefined;
 
-async function linesOf(): Promise<string> {
-  const lines = Object.entries(passwords).map(
+async function linesOf(users: Readonly<Record<string, string>> = passwords): Promise<string> {
+  const lines = Object.entries(users).map(
     async ([user, password]) =>
       `${user}:${await hashPassword(Buffer.from(password), { ln: 10, r: 8, p: 1 })}\n`,
   );
@@ -82,8 +84,10 @@ export async function startGuarded(options: GuardedOptions = {}): Promise<Guarde
   const counters = new Counters(memory, MAIN_BLOCK);
   const logger = memoryLog();
   passwordLines ??= linesOf();
+  const lines = await passwordLines;
+  const passwordFile = file('passwords', lines);
   const auth = settings({
-    passwordFile: file('passwords', await passwordLines),
+    passwordFile,
     authFailuresMax: 0,
     ...options.auth,
   });
@@ -109,6 +113,15 @@ export async function startGuarded(options: GuardedOptions = {}): Promise<Guarde
     ...target,
     access,
     guardCounters: new CounterReader(memory),
+    async writePasswords(changes) {
+      let text = lines;
+      for (const [user, password] of Object.entries(changes)) {
+        const line = password === undefined ? '' : await linesOf({ [user]: password });
+        text = text.replace(new RegExp(`^${user}:.*\n`, 'm'), () => line);
+      }
+      writeFileSync(passwordFile, text);
+      await authenticator.reload();
+    },
     writeAcl(changed) {
       writeFileSync(rules, changed);
       if (!access.reload()) throw new Error('the ACL file is broken');

@@ -80,4 +80,19 @@ describe('attacks by client id', () => {
     }
     await expectNothing(await connectAs(target, 'alice', { ...credentials('alice') }));
   });
+
+  test('a topic alias ends with its connection: a session that is resumed or taken over has none [MQTT-3.3.2-7]', async () => {
+    const target = await startGuarded();
+    const root = await connectAs(target, 'root');
+    await root.subscribe('#');
+    for (const user of ['alice', 'mallory']) {
+      const first = await connectAs(target, 'alice', { ...forAWhile, clientId: 'shared', clean: false });
+      first.send(publishPacket('alice/x', 'x', { qos: 0, properties: { topicAlias: 1 } }));
+      expect((await root.expect('publish')).topic).toBe('alice/x');
+      const next = await connectAs(target, user, { ...forAWhile, clientId: 'shared', clean: false });
+      next.send(publishPacket('', 'through the alias', { qos: 0, properties: { topicAlias: 1 } }));
+      expect((await next.expect('disconnect')).reasonCode).toBe(0x82);
+    }
+    await expectNothing(root);
+  });
 });

@@ -2,7 +2,7 @@ import { describe, expect, test } from 'vitest';
 
 import { expectNothing, publish, publishPacket } from '../net/test-gateway.js';
 import { until } from '../harness/wait.js';
-import { connectAs, startGuarded, subscribeCodes } from './fixture.js';
+import { connectAs, credentials, refusal, startGuarded, subscribeCodes } from './fixture.js';
 
 const reduced = 'user root\ntopic readwrite #\nqueue *\nall\ntopic readwrite public/#\n';
 
@@ -88,5 +88,30 @@ describe('rights that are taken away from connected clients', () => {
     const topics: string[] = [];
     while (topics.at(-1) !== 'public/y') topics.push((await again.expect('publish')).topic);
     expect(topics.filter((topic) => !topic.startsWith('public/'))).toEqual([]);
+  });
+});
+
+describe('users that are taken away', () => {
+  test('a connection ends when its user is removed or gets another password, and others stay [broker]', async () => {
+    const target = await startGuarded();
+    const alice = await connectAs(target, 'alice');
+    const old = await connectAs(target, 'alice', { clientId: 'old', protocolVersion: 4 });
+    const mallory = await connectAs(target, 'mallory');
+    const root = await connectAs(target, 'root');
+    await target.writePasswords({ alice: undefined, mallory: 'another' });
+    expect((await alice.expect('disconnect')).reasonCode).toBe(0x87);
+    expect((await mallory.expect('disconnect')).reasonCode).toBe(0x87);
+    for (const client of [alice, mallory, old]) await client.expectClosed();
+    await expectNothing(root);
+    expect(await refusal(target, credentials('alice'))).toBe(0x86);
+    expect(await refusal(target, credentials('mallory'))).toBe(0x86);
+    await connectAs(target, 'mallory', { username: 'mallory', password: Buffer.from('another') });
+  });
+
+  test('a file that is read again with the same users ends no connection [broker]', async () => {
+    const target = await startGuarded();
+    const alice = await connectAs(target, 'alice');
+    await target.writePasswords({});
+    await expectNothing(alice);
   });
 });
