@@ -21,6 +21,7 @@ import { slot, slotOf } from '../telemetry/counter-layout.js';
 import type { BlockPool } from './block-pool.js';
 import { SocketOutbox, type OutboxOwner } from './outbox.js';
 import { limitsPublishes, PublishRate } from './publish-rate.js';
+import type { Supervised } from './supervision.js';
 import type { Transport, TransportUser } from './transport.js';
 import type { Resumable, Turn } from './turn.js';
 
@@ -32,6 +33,8 @@ export interface ConnectionHost {
   /** Gateway clock as of the last sweep. */
   readonly coarseNowMs: number;
   newClientId(): string;
+  /** Its clocks are to be looked at when `dueMs` is over. */
+  lookBy(connection: Connection, dueMs: number): void;
   onClosed(connection: Connection): void;
 }
 
@@ -41,10 +44,13 @@ const packetsPerSliceMax = 4096;
 const ackSlackBytes = 64 * 1024;
 /** Time for the peer to close after our FIN. */
 const lingerMs = 2000;
+/** So often within its time limit it is looked for a write that stalls. */
+const stallLooks = 4;
 const connectTimeout = slotOf('connectionsRefused', 'connect-timeout');
 
 /** See the file header. */
-export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
+export class Connection implements Wire, OutboxOwner, Resumable, Supervised, TransportUser {
+  dueTick = -1;
   readonly facts: ConnectionFacts;
   readonly outbox: SocketOutbox;
   readonly client: Client;
@@ -86,6 +92,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
       pool: host.pool,
     });
     transport.attach(this);
+    host.lookBy(this, openedAtMs + context.config.connectTimeoutMs);
   }
 
   get state(): 'open' | 'quiet' | 'ending' | 'closed' {
@@ -122,6 +129,8 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
 
   setKeepAlive(milliseconds: number): void {
     this.#keepAliveMs = milliseconds;
+    const aliveMs = milliseconds === 0 ? Number.POSITIVE_INFINITY : milliseconds;
+    this.#host.lookBy(this, this.#lastPacketAtMs + Math.min(aliveMs, this.#stallLookMs));
   }
 
   endRelays(): void {
@@ -191,6 +200,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     if (this.#state === 'ending' || this.#state === 'closed') return;
     this.#state = 'ending';
     this.#endedAtMs = this.#host.context.clock.nowMs();
+    this.#host.lookBy(this, this.#endedAtMs + lingerMs);
     this.#decoder.close();
     this.outbox.flushLast();
     this.#transport.end();
@@ -210,31 +220,41 @@ export class Connection implements Wire, OutboxOwner, Resumable, TransportUser {
     this.#transport.destroy();
   }
 
-  /** Looks at the clocks; `slackMs` is the time between two sweeps. */
-  sweep(nowMs: number, slackMs: number): void {
+  sweep(nowMs: number, slackMs: number): number {
     if (this.#state === 'ending') {
-      if (nowMs - this.#endedAtMs > lingerMs) this.destroy();
-      return;
+      if (nowMs - this.#endedAtMs >= lingerMs) this.destroy();
+      // Until it is closed: whatever it waits for then, it is not kept from ending.
+      return nowMs + lingerMs;
     }
-    if (this.#state !== 'open') return;
+    if (this.#state === 'closed') return Number.POSITIVE_INFINITY;
+    const idleUntilMs = nowMs + this.#stallLookMs;
+    if (this.#state !== 'open') return idleUntilMs;
     const { context } = this.#host;
     if (this.client.state !== 'connected') {
-      if (nowMs - this.#openedAtMs <= context.config.connectTimeoutMs) return;
+      const untilMs = this.#openedAtMs + context.config.connectTimeoutMs;
+      if (nowMs <= untilMs) return untilMs;
       context.counters.add(connectTimeout, 1);
       this.destroy();
-      return;
+      return idleUntilMs;
     }
     if (this.#isStalled(nowMs)) {
       context.counters.add(slot.writeStalls, 1);
       this.destroy();
-      return;
+      return idleUntilMs;
     }
+    // While it writes, each tick says whether anything has moved.
+    const nextMs = this.outbox.isWriting ? nowMs + slackMs : idleUntilMs;
     // A connection that we do not read from cannot show that it is alive.
-    if (this.#keepAliveMs === 0 || this.#reading !== 'on') return;
-    if (nowMs - this.#lastPacketAtMs > this.#keepAliveMs + slackMs) {
-      context.counters.add(slot.keepAliveTimeouts, 1);
-      this.client.close(reasonCode.keepAliveTimeout);
-    }
+    if (this.#keepAliveMs === 0 || this.#reading !== 'on') return nextMs;
+    const aliveUntilMs = this.#lastPacketAtMs + this.#keepAliveMs + slackMs;
+    if (nowMs <= aliveUntilMs) return Math.min(nextMs, aliveUntilMs);
+    context.counters.add(slot.keepAliveTimeouts, 1);
+    this.client.close(reasonCode.keepAliveTimeout);
+    return nowMs + lingerMs;
+  }
+
+  get #stallLookMs(): number {
+    return this.#host.context.config.writeStallTimeoutMs / stallLooks;
   }
 
   #isStalled(nowMs: number): boolean {

@@ -2,7 +2,7 @@
  * The gateway: listeners, connections, sessions, and their clocks. Main thread.
  *
  * Always true: it holds everything of its connections itself, so there may be several in a process; one timer
- * sweeps all connections (CONNECT in time, Keep Alive, stalled writers) and the calendar of sessions.
+ * looks at the connections whose time has come (CONNECT, Keep Alive, stalled writers) and at the calendar of sessions.
  * Gives up: clocks are exact to one sweep, always late and never early.
  */
 import { randomUUID } from 'node:crypto';
@@ -26,6 +26,7 @@ import { Fullness } from './fullness.js';
 import { Handshakes } from './handshake.js';
 import { Intake, type FullnessProbe } from './intake.js';
 import { Listener, type BoundListener, type ListenerHost } from './listener.js';
+import { Supervision } from './supervision.js';
 import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
 import { loadUws, type UwsLoader, type UwsModule } from './uws-api.js';
@@ -83,6 +84,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   readonly turn: Turn;
   coarseNowMs: number;
   readonly #connections = new Set<Connection>();
+  readonly #supervision: Supervision;
   readonly config: Config;
   readonly counters: Counters;
   readonly logger: Logger;
@@ -110,6 +112,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
       pace: this.turn,
     });
     this.coarseNowMs = clock.nowMs();
+    this.#supervision = new Supervision(sweepIntervalMs, this.coarseNowMs);
     shards.onHandedOut((deliveries, isTurnOver) => {
       if (deliveries > 0) this.turn.noteDeliveries(deliveries);
       if (isTurnOver) this.turn.flush();
@@ -222,7 +225,12 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
     return `sluice-${randomUUID()}`;
   }
 
+  lookBy(connection: Connection, dueMs: number): void {
+    this.#supervision.lookBy(connection, dueMs);
+  }
+
   onClosed(connection: Connection): void {
+    this.#supervision.remove(connection);
     if (this.#connections.delete(connection)) this.context.counters.add(slot.connections, -1);
   }
 
@@ -257,7 +265,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   #sweep(): void {
     const nowMs = this.context.clock.nowMs();
     this.coarseNowMs = nowMs;
-    for (const connection of this.#connections) connection.sweep(nowMs, sweepIntervalMs);
+    this.#supervision.run(nowMs);
     this.handshakes.sweep(nowMs, this.config.connectTimeoutMs);
     tickContext(this.context, nowMs);
   }
