@@ -17,7 +17,7 @@ import { measure } from '../load/run.mjs';
 /** How long a case publishes and how much of it is warm-up, seconds. */
 export function timesOf({ quick, seconds }) {
   if (seconds > 0) return { seconds, warmup: Math.min(seconds / 3, 2) };
-  return quick ? { seconds: 3, warmup: 1 } : { seconds: 8, warmup: 2 };
+  return quick ? { seconds: 2.5, warmup: 0.8 } : { seconds: 8, warmup: 2 };
 }
 
 /** `count` scaled, at least `least`. */
