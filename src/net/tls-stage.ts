@@ -107,6 +107,11 @@ export class TlsStage {
       handshake.fail('tls-handshake', `client certificate: ${String(socket.authorizationError)}`);
       return;
     }
+    // A session that is resumed brings the verdict of its first handshake along.
+    if (shown !== undefined && Date.parse(shown.validTo) < Date.now()) {
+      handshake.fail('tls-handshake', 'client certificate: it has expired since the session began');
+      return;
+    }
     if (shown !== undefined) {
       handshake.certificate = {
         commonName: commonNameOf(socket),
