@@ -24,6 +24,9 @@ const OPTIONS = {
   kept: ['1000', 'messages in the queue that is looked into'],
 };
 
+/** The queue that is looked into, and one per step; with room for more steps. */
+const OTHER_QUEUES = 100;
+
 function helpText() {
   const lines = Object.entries(OPTIONS).map(
     ([name, [value, help]]) => `  --${`${name} N`.padEnd(14)} ${help} (${value})`,
@@ -40,7 +43,8 @@ export async function run(argv) {
       return 0;
     }
     const autocannon = await loadAutocannon();
-    const target = await openTarget(parseOptions(['--broker', 'spawn']));
+    const settings = { SLUICE_MQ_MAX_QUEUE_COUNT: String(options.queues + OTHER_QUEUES) };
+    const target = await openTarget({ ...parseOptions(['--broker', 'spawn']), settings });
     try {
       const facts = runFacts({});
       const steps = await measureSteps(autocannon, target, options);

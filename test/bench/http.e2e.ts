@@ -32,13 +32,7 @@ function hasAutocannon(): boolean {
 test.runIf(hasAutocannon())(
   'every kind of request is answered while messages flow and none is lost [bench]',
   async () => {
-    const { code, stdout, stderr } = await http(
-      '--seconds=1',
-      '--rate=200',
-      '--queues=3',
-      '--kept=30',
-      '--json',
-    );
+    const { code, stdout, stderr } = await http('--seconds=1', '--rate=200', '--kept=30', '--json');
     expect(code, stderr + stdout).toBe(0);
     const { results } = JSON.parse(stdout) as {
       results: { name: string; messages: Record<string, unknown>; requests?: Record<string, unknown> }[];
