@@ -103,6 +103,7 @@ export function microTables(results) {
         const cells = unit === 'ms' ? ['', `${digits(value)} ms per GB`] : [digits(value), timeText(value)];
         return [part, thread, `\`${bench}\``, ...cells];
       }),
+      3,
     ),
     'micro consumers': markdownTable(
       ['Consumers', ...STRATEGIES.map((strategy) => `\`${strategy}\``)],

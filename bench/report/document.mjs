@@ -39,9 +39,9 @@ export function originText({ startedAt, machine, commit }) {
   return `Measured on ${startedAt.slice(0, 10)} at commit ${commit}: ${machine.cores} cores (${machine.cpu}), Node.js ${machine.node}, load before ${machine.loadAverage}.`;
 }
 
-/** A table in Markdown; the first column is text, the others are figures. */
-export function markdownTable(head, rows) {
+/** A table in Markdown; the first `texts` columns are text, the others are figures. */
+export function markdownTable(head, rows, texts = 1) {
   const line = (cells) => `| ${cells.join(' | ')} |`;
-  const rule = head.map((_, column) => (column === 0 ? '---' : '---:'));
+  const rule = head.map((_, column) => (column < texts ? '---' : '---:'));
   return [head, rule, ...rows].map(line).join('\n');
 }

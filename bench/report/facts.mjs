@@ -9,6 +9,9 @@ import { machineFacts } from '../jobs/report.mjs';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 
+/** What figures come from. */
+const MEASURED = ['src', 'bench', 'package-lock.json'];
+
 /** Facts of a run that starts now; `options` are the settings of the command line. */
 export function runFacts(options) {
   return {
@@ -21,10 +24,12 @@ export function runFacts(options) {
   };
 }
 
-/** Short hash, with a mark when tracked files differ from it. */
+/** Short hash, with a mark when what is measured, or measures, differs from it. */
 function commitText() {
   const git = (...args) => spawnSync('git', ['-C', ROOT, ...args], { encoding: 'utf8' }).stdout?.trim() ?? '';
   const hash = git('rev-parse', '--short=12', 'HEAD');
   if (hash === '') return 'unknown';
-  return git('status', '--porcelain', '--untracked-files=no') === '' ? hash : `${hash} with changes`;
+  return git('status', '--porcelain', '--untracked-files=no', '--', ...MEASURED) === ''
+    ? hash
+    : `${hash} with changes`;
 }

@@ -2,6 +2,7 @@
 import { existsSync, readdirSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { expect, test } from 'vitest';
+import { documentedBenches, microTables } from '../../bench/micro/document.mjs';
 import { microBenches } from '../../bench/micro/index.js';
 import { measure, same } from '../../bench/micro/measure.js';
 
@@ -43,4 +44,38 @@ test('the figure counts the operations of a call [bench]', () => {
   // A call takes at least 0.2 ms, so that 1000 operations are at most 5 million per second.
   expect(figure?.value).toBeLessThanOrEqual(5_000_000);
   expect(figure?.best).toBeGreaterThanOrEqual(figure?.value ?? Number.POSITIVE_INFINITY);
+});
+
+test('the tables of the document are made of figures by name, and a figure that no bench has is an error [bench]', () => {
+  const all = documentedBenches.map((name) => ({
+    name,
+    figures: { find: () => ({ name: 'any', value: 4_000_000, unit: 'per second' }) },
+  }));
+  const tables = microTables(all) as Record<string, string>;
+  expect(Object.keys(tables)).toEqual(['micro parts', 'micro consumers', 'micro topics']);
+  expect(tables['micro parts']).toContain('| 4,000,000 | 250 ns |');
+  expect(tables['micro consumers']).toContain('| 10,000 | 4,000,000 | 4,000,000 | 4,000,000 |');
+  expect(() => microTables([])).toThrow("has no figure 'CPU per GB read");
+});
+
+test('the small benches have the figures that the document names, but for those of larger sizes [bench]', async () => {
+  const results = [];
+  for (const name of documentedBenches)
+    results.push({ name, figures: (await (await microBenches[name]?.())?.(1)) ?? [] });
+  const missing: string[] = [];
+  for (let round = 0; round < 100; round++) {
+    try {
+      microTables(results);
+      break;
+    } catch (error) {
+      const [, bench, figure] = /the bench (\S+) has no figure '(.+)'/.exec((error as Error).message) ?? [];
+      missing.push(`${bench}: ${figure}`);
+      results
+        .find(({ name }) => name === bench)
+        ?.figures.push({ name: figure ?? '', value: 1, unit: 'per second' });
+    }
+  }
+  expect(
+    missing.filter((text) => !/\d{3,} (consumers|topics|subscriptions)|match, \d+|\d+ topics/.test(text)),
+  ).toEqual([]);
 });
