@@ -123,7 +123,8 @@ export class Admin {
   }
 
   async queueStats(text: string): Promise<QueueStats> {
-    return await ask(this.#options.shards.queueStats(this.queue(text)));
+    const queue = this.queue(text);
+    return await this.#askOf(queue, this.#options.shards.queueStats(queue));
   }
 
   /** Figures of these queues by id, in the order of `queueMetrics`; a queue whose shard is down is left out. */
@@ -134,7 +135,7 @@ export class Admin {
   /** Connected consumers in order of their slots; one that left a moment ago is not shown. */
   async queueConsumers(text: string): Promise<QueueConsumer[]> {
     const queue = this.queue(text);
-    const stats = await ask(this.#options.shards.consumerStats(queue));
+    const stats = await this.#askOf(queue, this.#options.shards.consumerStats(queue));
     const shardId = this.#options.shards.shardOf(queue.topicFilter);
     return stats.flatMap((entry) => {
       const consumer = this.#options.consumers.consumerOf(shardId, entry.slot);
@@ -150,7 +151,7 @@ export class Admin {
     let bytes = 0;
     while (messages.length < countMax && bytes < peekBytesMax) {
       const wanted = Math.min(peekStep, countMax - messages.length);
-      const step = await ask(this.#options.shards.peek(queue, last, wanted));
+      const step = await this.#askOf(queue, this.#options.shards.peek(queue, last, wanted));
       for (const message of step) {
         messages.push(message);
         bytes += message.payload.byteLength + message.properties.byteLength;
@@ -158,8 +159,18 @@ export class Admin {
       }
       if (step.length < wanted) return { messages, next: undefined };
     }
-    const [more] = await ask(this.#options.shards.peek(queue, last, 1));
+    const [more] = await this.#askOf(queue, this.#options.shards.peek(queue, last, 1));
     return { messages, next: more === undefined ? undefined : last };
+  }
+
+  /** A shard that no longer has the queue, because it was deleted meanwhile, has not failed. */
+  async #askOf<T>(queue: QueueDefinition, answer: Promise<T>): Promise<T> {
+    try {
+      return await ask(answer);
+    } catch (error) {
+      if (this.#options.catalogue.get(queue.name)?.id === queue.id) throw error;
+      throw new OperatorError('NOT_FOUND', 'Message queue not found', error);
+    }
   }
 
   mqConfig(): MqConfigObject {
