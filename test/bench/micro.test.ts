@@ -60,7 +60,7 @@ test('the tables of the document are made of figures by name, and a figure that 
 
 test('the small benches have the figures that the document names, but for those of larger sizes [bench]', async () => {
   const results = [];
-  for (const name of documentedBenches)
+  for (const name of documentedBenches as readonly string[])
     results.push({ name, figures: (await (await microBenches[name]?.())?.(1)) ?? [] });
   const missing: string[] = [];
   for (let round = 0; round < 100; round++) {
