@@ -77,6 +77,14 @@ function write(outbox: SocketOutbox, bytes: Buffer): void {
   outbox.offset += bytes.copy(outbox.buffer, outbox.offset);
 }
 
+async function drain(outbox: SocketOutbox, turn: Turn, kernel: Kernel): Promise<void> {
+  while (outbox.bytesWaiting > 0) {
+    turn.run();
+    kernel.takeLater();
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}
+
 describe('the outbox', () => {
   test('all bytes of many turns arrive once and in order, over all block sizes and slow writes [broker]', async () => {
     console.log(`seed ${seed}`);
@@ -94,11 +102,7 @@ describe('the outbox', () => {
       if (random() < 0.5) kernel.takeLater();
       if (random() < 0.3) await new Promise((resolve) => setImmediate(resolve));
     }
-    while (outbox.bytesWaiting > 0) {
-      turn.run();
-      kernel.takeLater();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await drain(outbox, turn, kernel);
     expect(Buffer.concat(kernel.taken).equals(Buffer.concat(sent))).toBe(true);
   });
 
@@ -132,11 +136,7 @@ describe('the outbox', () => {
       if (random() < 0.5) kernel.takeLater();
       if (random() < 0.3) await new Promise((resolve) => setImmediate(resolve));
     }
-    while (outbox.bytesWaiting > 0) {
-      turn.run();
-      kernel.takeLater();
-      await new Promise((resolve) => setImmediate(resolve));
-    }
+    await drain(outbox, turn, kernel);
     expect(Buffer.concat(kernel.taken).equals(Buffer.concat(sent))).toBe(true);
   });
 
