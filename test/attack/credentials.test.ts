@@ -2,7 +2,15 @@ import { SignJWT, UnsecuredJWT } from 'jose';
 import { describe, expect, test } from 'vitest';
 
 import { slotOf } from '../../src/telemetry/counter-layout.js';
-import { connect, expectNothing, open, publish, publishPacket, startGateway } from '../net/test-gateway.js';
+import {
+  connect,
+  connectPacket,
+  expectNothing,
+  open,
+  publish,
+  publishPacket,
+  startGateway,
+} from '../net/test-gateway.js';
 import {
   connectAs,
   credentials,
@@ -47,16 +55,14 @@ describe('attacks on the door', () => {
       await witness.subscribe('#');
       for (const protocolVersion of [5, 4] as const) {
         const client = await open(target, protocolVersion);
-        client.send({
-          cmd: 'connect',
-          protocolId: 'MQTT',
-          protocolVersion,
-          clean: true,
-          keepalive: 0,
-          clientId: 'attacker',
-          username,
-          ...(password === undefined ? {} : { password: Buffer.from(password) }),
-        });
+        client.send(
+          connectPacket({
+            protocolVersion,
+            clientId: 'attacker',
+            username,
+            ...(password === undefined ? {} : { password: Buffer.from(password) }),
+          }),
+        );
         client.send(publishPacket('public/a', 'from nobody'));
         const connack = await client.expect('connack');
         await client.expectClosed();

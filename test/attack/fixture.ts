@@ -18,7 +18,7 @@ import { aclFile } from '../auth/acl-fixture.js';
 import { file, memoryLog, settings } from '../auth/fixture.js';
 import type { RawClient } from '../harness/raw-client.js';
 import { testScope } from '../harness/scope.js';
-import { connect, open, startGateway, type TestGateway } from '../net/test-gateway.js';
+import { connect, connectPacket, open, startGateway, type TestGateway } from '../net/test-gateway.js';
 
 /** What the users of the tests may do. */
 export const acl = `
@@ -147,15 +147,13 @@ export function connectAs(
 export async function refusal(target: TestGateway, options: Partial<IConnectPacket>): Promise<number> {
   const version = options.protocolVersion ?? 5;
   const client = await open(target, version === 3 ? 3 : version === 4 ? 4 : 5);
-  client.send({
-    cmd: 'connect',
-    protocolId: 'MQTT',
-    protocolVersion: version,
-    clean: true,
-    keepalive: 0,
-    clientId: 'attacker',
-    ...options,
-  });
+  client.send(
+    connectPacket({
+      protocolVersion: version,
+      clientId: 'attacker',
+      ...options,
+    }),
+  );
   const connack = await client.expect('connack');
   await client.expectClosed();
   return connack.reasonCode ?? connack.returnCode ?? 0;

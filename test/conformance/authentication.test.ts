@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 
 import type { Authenticator, AuthExchange, AuthStep } from '../../src/auth/authenticator.js';
 import type { RawClient } from '../harness/raw-client.js';
-import { expectNothing, open, publishPacket, startGateway, type TestGateway } from '../net/test-gateway.js';
+import {
+  connectPacket,
+  expectNothing,
+  open,
+  publishPacket,
+  startGateway,
+  type TestGateway,
+} from '../net/test-gateway.js';
 import { packetSizes, tap } from './wire.js';
 
 const method = 'TWICE';
@@ -34,19 +41,16 @@ function start(): Promise<TestGateway> {
 /** CONNECT with the method; the broker has asked for more. */
 async function begin(target: TestGateway, maximumPacketSize?: number): Promise<[RawClient, IAuthPacket]> {
   const client = await open(target);
-  client.send({
-    cmd: 'connect',
-    protocolId: 'MQTT',
-    protocolVersion: 5,
-    clean: true,
-    keepalive: 0,
-    clientId: 'a',
-    properties: {
-      authenticationMethod: method,
-      authenticationData: Buffer.from('hello'),
-      ...(maximumPacketSize === undefined ? {} : { maximumPacketSize }),
-    },
-  });
+  client.send(
+    connectPacket({
+      clientId: 'a',
+      properties: {
+        authenticationMethod: method,
+        authenticationData: Buffer.from('hello'),
+        ...(maximumPacketSize === undefined ? {} : { maximumPacketSize }),
+      },
+    }),
+  );
   return [client, await client.expect('auth')];
 }
 
@@ -113,15 +117,12 @@ describe('enhanced authentication of MQTT 5.0', () => {
   test('an unknown method ends the connection with 0x8C [MQTT-4.12.0-1]', async () => {
     const target = await start();
     const client = await open(target);
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      keepalive: 0,
-      clientId: 'a',
-      properties: { authenticationMethod: 'OTHER' },
-    });
+    client.send(
+      connectPacket({
+        clientId: 'a',
+        properties: { authenticationMethod: 'OTHER' },
+      }),
+    );
     expect((await client.expect('connack')).reasonCode).toBe(0x8c);
     await client.expectClosed();
   });
@@ -176,15 +177,12 @@ describe('enhanced authentication of MQTT 5.0', () => {
   test('a refused user name or password ends the connection [MQTT-3.1.4-2] [MQTT-3.2.2-7]', async () => {
     const target = await start();
     const client = await open(target);
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      keepalive: 0,
-      clientId: 'a',
-      username: 'bad',
-    });
+    client.send(
+      connectPacket({
+        clientId: 'a',
+        username: 'bad',
+      }),
+    );
     expect((await client.expect('connack')).reasonCode).toBe(0x86);
     await client.expectClosed();
   });

@@ -1,7 +1,15 @@
 import { describe, expect, test } from 'vitest';
 
 import { until } from '../harness/wait.js';
-import { connect, expectNothing, open, publish, publishPacket, startGateway } from '../net/test-gateway.js';
+import {
+  connect,
+  connectPacket,
+  expectNothing,
+  open,
+  publish,
+  publishPacket,
+  startGateway,
+} from '../net/test-gateway.js';
 import { badStrings, field, frame, tap } from './wire.js';
 
 const lasting = { clean: false, properties: { sessionExpiryInterval: 1000 } };
@@ -300,14 +308,11 @@ describe('topic aliases of MQTT 5.0', () => {
     }
     for (const alias of ['0000', '0004', 'ffff']) {
       const other = await open(target);
-      other.send({
-        cmd: 'connect',
-        protocolId: 'MQTT',
-        protocolVersion: 5,
-        clean: true,
-        keepalive: 0,
-        clientId: 'b',
-      });
+      other.send(
+        connectPacket({
+          clientId: 'b',
+        }),
+      );
       await other.expect('connack');
       other.send(`30 07 0001 74 03 23 ${alias}`);
       expect((await other.expect('disconnect')).reasonCode).toBe(0x94);

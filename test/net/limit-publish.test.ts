@@ -5,7 +5,15 @@ import { slot, slotOf } from '../../src/telemetry/counter-layout.js';
 import { FIRST_ERROR_REASON_CODE } from '../../src/telemetry/metric-catalogue.js';
 import type { RawClient } from '../harness/raw-client.js';
 import { sleep, until } from '../harness/wait.js';
-import { connect, expectNothing, open, publish, publishPacket, startGateway } from './test-gateway.js';
+import {
+  connect,
+  connectPacket,
+  expectNothing,
+  open,
+  publish,
+  publishPacket,
+  startGateway,
+} from './test-gateway.js';
 
 const slowedDown = slotOf('publishRateExceeded', 'slow-down');
 const disconnected = slotOf('publishRateExceeded', 'disconnect');
@@ -152,15 +160,12 @@ describe('a topic longer than allowed', () => {
   test('is refused with 0x90 as that of a will [broker]', async () => {
     const target = await startGateway({ env });
     const client = await open(target);
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      clientId: 'w',
-      keepalive: 0,
-      will: { topic: long, payload: Buffer.from('x'), qos: 0, retain: false },
-    });
+    client.send(
+      connectPacket({
+        clientId: 'w',
+        will: { topic: long, payload: Buffer.from('x'), qos: 0, retain: false },
+      }),
+    );
     expect((await client.expect('connack')).reasonCode).toBe(0x90);
     await client.expectClosed();
   });

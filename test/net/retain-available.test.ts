@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
-import { connect, open, publish, publishPacket, startGateway } from './test-gateway.js';
+import { connect, connectPacket, open, publish, publishPacket, startGateway } from './test-gateway.js';
 
 const start = (): ReturnType<typeof startGateway> => startGateway({ env: { SLUICE_RETAINED_MAX: '0' } });
 
@@ -11,14 +11,11 @@ describe('a broker that retains nothing', () => {
       [await startGateway(), undefined],
     ] as const) {
       const client = await open(target);
-      client.send({
-        cmd: 'connect',
-        protocolId: 'MQTT',
-        protocolVersion: 5,
-        clean: true,
-        clientId: 'a',
-        keepalive: 0,
-      });
+      client.send(
+        connectPacket({
+          clientId: 'a',
+        }),
+      );
       expect((await client.expect('connack')).properties?.retainAvailable).toBe(told);
     }
   });
@@ -34,15 +31,12 @@ describe('a broker that retains nothing', () => {
     const target = await start();
     const client = await open(target);
     const will = { topic: 't', payload: Buffer.from('x'), qos: 0, retain: true } as const;
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      clientId: 'a',
-      keepalive: 0,
-      will,
-    });
+    client.send(
+      connectPacket({
+        clientId: 'a',
+        will,
+      }),
+    );
     expect((await client.expect('connack')).reasonCode).toBe(0x9a);
     await client.expectClosed();
   });

@@ -6,6 +6,7 @@ import type { RawClient } from '../harness/raw-client.js';
 import { until } from '../harness/wait.js';
 import {
   connect,
+  connectPacket,
   expectNothing,
   open,
   publish,
@@ -123,14 +124,13 @@ describe('session state', () => {
     await first.subscribe('t', 1);
     await leave(target, first);
     const again = await open(target, 4);
-    again.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 4,
-      keepalive: 0,
-      clientId: 'a',
-      clean: false,
-    });
+    again.send(
+      connectPacket({
+        protocolVersion: 4,
+        clientId: 'a',
+        clean: false,
+      }),
+    );
     expect((await again.expect('connack')).sessionPresent).toBe(true);
   });
 

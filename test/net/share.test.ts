@@ -4,7 +4,15 @@ import { describe, expect, test } from 'vitest';
 
 import { slot } from '../../src/telemetry/counter-layout.js';
 import type { RawClient } from '../harness/raw-client.js';
-import { connect, expectNothing, open, publish, publishPacket, startGateway } from './test-gateway.js';
+import {
+  connect,
+  connectPacket,
+  expectNothing,
+  open,
+  publish,
+  publishPacket,
+  startGateway,
+} from './test-gateway.js';
 
 /** A SUBSCRIBE to one filter. */
 function subscribePacket(
@@ -152,14 +160,11 @@ describe('a group', () => {
   test('CONNACK does not deny shared subscriptions [broker]', async () => {
     const target = await startGateway();
     const client = await open(target);
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      keepalive: 0,
-      clientId: 'a',
-    });
+    client.send(
+      connectPacket({
+        clientId: 'a',
+      }),
+    );
     const connack = await client.expect('connack');
     expect(connack.properties?.sharedSubscriptionAvailable ?? true).toBe(true);
   });

@@ -105,6 +105,11 @@ export function connect(
   return RawClient.connect(target.scope, target, { clientId, protocolVersion: 5, ...options });
 }
 
+/** A CONNECT of MQTT 5 with a clean start and no keep alive, unless `options` say otherwise. */
+export function connectPacket(options: Partial<IConnectPacket> & { clientId: string }): IConnectPacket {
+  return { cmd: 'connect', protocolId: 'MQTT', protocolVersion: 5, clean: true, keepalive: 0, ...options };
+}
+
 /** A connection that has sent nothing. */
 export function open(target: TestGateway, version: 3 | 4 | 5 = 5): Promise<RawClient> {
   return RawClient.open(target.scope, target, version);

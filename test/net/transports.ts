@@ -22,7 +22,7 @@ import type { PacketOf } from '../harness/raw-client.js';
 import { testScope, type Scope } from '../harness/scope.js';
 import { until, within } from '../harness/wait.js';
 import { Authority } from './certificate.js';
-import { startGateway, type TestGateway, type TestGatewayOptions } from './test-gateway.js';
+import { connectPacket, startGateway, type TestGateway, type TestGatewayOptions } from './test-gateway.js';
 
 /** What a peer says before anything else: a PROXY header, or nothing. */
 export type Preface = Buffer | undefined;
@@ -248,15 +248,13 @@ export class StreamClient {
 
   /** CONNECT with a clean start, and its CONNACK. */
   async login(clientId: string, options: Partial<IConnectPacket> = {}): Promise<void> {
-    this.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: this.#version,
-      clean: true,
-      keepalive: 0,
-      clientId,
-      ...options,
-    });
+    this.send(
+      connectPacket({
+        protocolVersion: this.#version,
+        clientId,
+        ...options,
+      }),
+    );
     const connack = await this.expect('connack');
     const code = this.#version === 5 ? connack.reasonCode : connack.returnCode;
     if (code !== 0) throw new Error(`CONNACK ${code}`);

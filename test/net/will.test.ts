@@ -3,7 +3,14 @@ import { describe, expect, test } from 'vitest';
 
 import type { RawClient } from '../harness/raw-client.js';
 import { until } from '../harness/wait.js';
-import { connect, expectNothing, open, startGateway, type TestGateway } from './test-gateway.js';
+import {
+  connect,
+  connectPacket,
+  expectNothing,
+  open,
+  startGateway,
+  type TestGateway,
+} from './test-gateway.js';
 
 type Will = NonNullable<IConnectPacket['will']>;
 
@@ -148,15 +155,12 @@ describe('a will over the wire', () => {
   ])('a CONNECT with a will on %s is refused with %i [broker]', async (topic, code) => {
     const target = await startGateway();
     const client = await open(target, 5);
-    client.send({
-      cmd: 'connect',
-      protocolId: 'MQTT',
-      protocolVersion: 5,
-      clean: true,
-      keepalive: 0,
-      clientId: 'a',
-      ...will({ topic }),
-    });
+    client.send(
+      connectPacket({
+        clientId: 'a',
+        ...will({ topic }),
+      }),
+    );
     expect((await client.expect('connack')).reasonCode).toBe(code);
     await client.expectClosed();
   });
