@@ -177,7 +177,7 @@ const mqtt = {
     help: 'Topic aliases that a client may use, announced as Topic Alias Maximum.',
   }),
   topicLevelsMax: integer('SLUICE_TOPIC_LEVELS_MAX', {
-    fallback: 200,
+    fallback: 128,
     min: 1,
     max: 65_535,
     help: 'Levels of a topic name or filter.',
