@@ -41,7 +41,9 @@ const { values } = parseArgs({
 });
 
 const targets = await chosenTargets(values.target);
-process.exitCode = await (values.replay === undefined ? fuzz() : replay(parseCases(values.replay)));
+const exitCode = await (values.replay === undefined ? fuzz() : replay(parseCases(values.replay)));
+// Left to itself Node closes what it still holds, and may spin for ever over a TLS handshake that was cut off.
+process.exit(exitCode);
 
 function say(text) {
   process.stdout.write(`${text}\n`);

@@ -112,4 +112,7 @@ const io = {
   out: (text: string) => void process.stdout.write(text),
   err: (text: string) => void process.stderr.write(text),
 };
-process.exitCode = await runCli(process.argv.slice(2), io, runBroker);
+const exitCode = await runCli(process.argv.slice(2), io, runBroker);
+// All has been stopped. Left to itself Node closes what it still holds, and may spin for ever over a TLS connection that was
+// cut off amid its handshake.
+process.exit(exitCode);
