@@ -31,6 +31,8 @@ import {
 
 /** Longest topic filter of a queue, bytes: percent-encoded it still fits into the path of a request. */
 export const queueFilterBytesMax = 4096;
+/** Most levels of a queue's topic filter. */
+const queueFilterLevelsMax = 128;
 
 /** The part of the shards that manages queues. */
 export type QueueStore = Pick<Shards, 'createQueue' | 'updateQueue' | 'deleteQueue'>;
@@ -328,6 +330,9 @@ function checkFilter(topicFilter: string): void {
   if (fault !== undefined) throw invalidField('topic_filter', fault.message, topicFilter);
   if (Buffer.byteLength(topicFilter) > queueFilterBytesMax) {
     throw invalidField('topic_filter', `is longer than ${queueFilterBytesMax} bytes`);
+  }
+  if (topicFilter.split('/').length > queueFilterLevelsMax) {
+    throw invalidField('topic_filter', `has more than ${queueFilterLevelsMax} levels`);
   }
   if (topicFilter === '$share' || topicFilter.startsWith('$share/')) {
     throw invalidField('topic_filter', 'a queue cannot be filled by a shared subscription', topicFilter);
