@@ -269,6 +269,16 @@ describe('time', () => {
         { kind: 'repeat', sign: '?', part: { kind: 'repeat', sign: '*', part: letter('b') } },
       ],
     };
+    const nothingOrLetter: Part = {
+      kind: 'sequence',
+      parts: [
+        {
+          kind: 'alternatives',
+          parts: [{ kind: 'repeat', sign: '*', part: letter('c') }, letter('ab')],
+        },
+        letter('b'),
+      ],
+    };
     let accepted = 0;
     fc.assert(
       fc.property(part, fc.string({ unit: fc.constantFrom('a', 'b', 'c'), maxLength: 7 }), (node, text) => {
@@ -277,7 +287,13 @@ describe('time', () => {
         const ends = ways({ kind: 'repeat', sign: '+', part: node }, text, 0);
         expect(new Set(ends).size, source(node)).toBe(ends.length);
       }),
-      { numRuns: 1_500, examples: [[optionalRepeat, 'a']] },
+      {
+        numRuns: 1_500,
+        examples: [
+          [optionalRepeat, 'a'],
+          [nothingOrLetter, 'bb'],
+        ],
+      },
     );
     expect(accepted).toBeGreaterThan(150);
   });

@@ -76,6 +76,7 @@ export function joinedParts(parts: readonly Part[]): Part {
 export function alternativeParts(parts: readonly Part[]): Part {
   let first = 0n;
   let tail = 0n;
+  const isNullable = parts.some((part) => part.isNullable);
   let isAmbiguous = parts.filter((part) => part.isNullable).length > 1;
   for (const part of parts) {
     if (part.isAmbiguous || (first & part.first) !== 0n) isAmbiguous = true;
@@ -85,8 +86,9 @@ export function alternativeParts(parts: readonly Part[]): Part {
   return {
     source: parts.map((part) => part.source).join('|'),
     first,
-    tail,
-    isNullable: parts.some((part) => part.isNullable),
+    // Where one may be nothing, each of the others could go on although the whole could stop.
+    tail: isNullable ? tail | first : tail,
+    isNullable,
     isAmbiguous,
     isQuantifiable: true,
   };
