@@ -4,7 +4,6 @@
  * Always true: the charts beside the document are those of the tables in it; a table that was not measured keeps what it
  * has.
  */
-import { mkdir, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { DOCUMENT_DIRECTORY, originText, writeFigures } from '../report/document.mjs';
 import {
@@ -15,6 +14,7 @@ import {
   growthTableMarkdown,
 } from '../report/growth.mjs';
 import { chartFile } from '../report/page.mjs';
+import { writeFiles } from '../report/write.mjs';
 
 /** Of the charts, beside the document. */
 const CHART_FOLDER = 'charts';
@@ -22,7 +22,7 @@ const CHART_FOLDER = 'charts';
 /** Writes JSON, Markdown, a page and a chart per table below `directory`; resolves to the paths. */
 export async function writeGrowth(report, directory) {
   const stamp = report.startedAt.replaceAll(/[:.]/g, '-');
-  return writeAll(directory, [
+  return writeFiles(directory, [
     [`growth-${stamp}.json`, `${JSON.stringify(report, null, 1)}\n`],
     ['growth.md', growthMarkdown(report)],
     ['growth.html', growthHtml(report)],
@@ -33,7 +33,7 @@ export async function writeGrowth(report, directory) {
 /** Puts the tables between their markers in docs/performance.md, and the charts beside it; resolves to the paths. */
 export async function writeDocs(report) {
   const document = await writeFigures(figureBlocks(report));
-  const charts = await writeAll(path.join(DOCUMENT_DIRECTORY, CHART_FOLDER), chartsOf(report));
+  const charts = await writeFiles(path.join(DOCUMENT_DIRECTORY, CHART_FOLDER), chartsOf(report));
   return [document, ...charts];
 }
 
@@ -49,15 +49,4 @@ export function figureBlocks(report) {
 
 function chartsOf({ tables }) {
   return tables.map((table) => [chartFileName(table), chartFile(growthChart(table))]);
-}
-
-async function writeAll(directory, files) {
-  await mkdir(directory, { recursive: true });
-  const written = [];
-  for (const [name, text] of files) {
-    const file = path.join(directory, name);
-    await writeFile(file, text);
-    written.push(file);
-  }
-  return written;
 }

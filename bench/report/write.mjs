@@ -9,14 +9,18 @@ import { renderHtml } from './html.mjs';
 import { renderMarkdown } from './text.mjs';
 
 /** Writes below `directory`; resolves to the paths. */
-export async function writeReports(report, directory) {
-  await mkdir(directory, { recursive: true });
+export function writeReports(report, directory) {
   const stamp = report.startedAt.replaceAll(/[:.]/g, '-');
-  const files = [
+  return writeFiles(directory, [
     [`${stamp}.json`, `${JSON.stringify(report, null, 1)}\n`],
     ['results.md', renderMarkdown(report)],
     ['results.html', renderHtml(report)],
-  ];
+  ]);
+}
+
+/** Writes `files`, pairs of name and text, below `directory`; resolves to the paths. */
+export async function writeFiles(directory, files) {
+  await mkdir(directory, { recursive: true });
   const written = [];
   for (const [name, text] of files) {
     const file = path.join(directory, name);

@@ -31,6 +31,7 @@ export interface Answer {
 export async function ask(question: Question): Promise<Answer> {
   const { url, headers, body, timeoutMs, answerBytesMax, closing } = question;
   closing.throwIfAborted();
+  const deadlineMs = performance.now() + timeoutMs;
   const send = url.startsWith('https:') ? requestHttps : requestHttp;
   const request = send(url, { method: body === undefined ? 'GET' : 'POST', headers });
   let response: IncomingMessage | undefined;
@@ -50,7 +51,9 @@ export async function ask(question: Question): Promise<Answer> {
   } catch (error) {
     // The other side had closed the idle connection: no answer of its own (Node's advice for kept connections).
     const isStale = request.reusedSocket && (error as NodeJS.ErrnoException).code === 'ECONNRESET';
-    if (isStale && response === undefined) return await ask(question);
+    if (isStale && response === undefined) {
+      return await ask({ ...question, timeoutMs: Math.max(1, Math.ceil(deadlineMs - performance.now())) });
+    }
     throw causeOf(error as Error);
   } finally {
     clearTimeout(timer);

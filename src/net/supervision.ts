@@ -4,8 +4,8 @@
  *   tick 41 ▶ { a, b }    tick 44 ▶ { c }    tick 63 ▶ { d }        one set per tick of the gateway that has something due
  *
  * Always true: everything that was added and not removed has one place; it is looked at in the tick behind its time, never
- * before it, and says itself when next. So a tick costs by what is due in it, and an idle connection a few looks a minute:
- * with 10,000 of them a tick that looked at all took 3 ms, twice a second. Gives up: times are exact to a tick.
+ * before it, and says itself when next. So a tick costs by what is due in it, and an idle connection a few looks a minute
+ * instead of two a second. Gives up: times are exact to a tick.
  */
 
 /** Something with clocks: a connection. */

@@ -176,7 +176,7 @@ describe('queue subscriptions', () => {
   test('SUBACK echoes the requested QoS, deliveries are QoS 1 with the original topic [queue-1.4]', async () => {
     for (const protocolVersion of [3, 4, 5] as const) {
       const target = await startGateway();
-      target.addQueue('jobs/#', 'work');
+      target.addQueue('jobs/#', 'tasks');
       const publisher = await connect(target, 'p');
       await publish(publisher, 'jobs/1', 'x');
       const [q0, q2] = [
@@ -186,11 +186,11 @@ describe('queue subscriptions', () => {
         }),
         await connect(target, 'c2'),
       ];
-      expect(await consume(q0, '$queue/work', { qos: 0 })).toBe(0);
+      expect(await consume(q0, '$queue/tasks', { qos: 0 })).toBe(0);
       const message = await q0.expect('publish');
       expect(text(message)).toEqual(['jobs/1', 'x', 1]);
       q0.send({ cmd: 'puback', messageId: message.messageId ?? 0 });
-      expect(await consume(q2, '$queue/work/jobs/#', { qos: 2 })).toBe(2);
+      expect(await consume(q2, '$queue/tasks/jobs/#', { qos: 2 })).toBe(2);
       await publish(publisher, 'jobs/2', 'y');
       await publish(publisher, 'jobs/3', 'z');
       expect((await q2.expect('publish')).qos).toBe(1);

@@ -2,16 +2,13 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import tls from 'node:tls';
 
 import { describe, expect, onTestFinished, test } from 'vitest';
 
-import { slotOf } from '../../src/telemetry/counter-layout.js';
-import { until } from '../harness/wait.js';
-import { Authority, type Pem } from './certificate.js';
-import { authority, openRaw, openTls, startTransports, StreamClient, type Transports } from './transports.js';
+import { Authority } from './certificate.js';
+import { expectRefused, login } from './tls-client.js';
+import { authority, startTransports, type Transports } from './transports.js';
 
-const failed = slotOf('connectionsRefused', 'tls-handshake');
 const kinds = ['tls', 'wss'] as const;
 const good = authority.issue({ commonName: 'good' });
 const bad = authority.issue({ commonName: 'bad' });
@@ -28,26 +25,6 @@ async function start(
     env: { SLUICE_TLS_CLIENT_AUTH: 'require', SLUICE_TLS_CRL_FILE: file, ...env },
   });
   return { at, file };
-}
-
-async function login(at: Transports, clientId: string, pem?: Pem): Promise<StreamClient> {
-  const client = new StreamClient(await openTls(at, 'tls', pem === undefined ? {} : { tls: { ...pem } }));
-  await client.login(clientId);
-  return client;
-}
-
-async function expectRefused(at: Transports, kind: (typeof kinds)[number], pem: Pem): Promise<void> {
-  const before = at.target.counters.total(failed);
-  const raw = await openRaw(at, kind);
-  const socket = tls.connect({ socket: raw, ca: authority.cert, servername: 'localhost', ...pem });
-  let got = 0;
-  socket.on('error', () => undefined);
-  socket.on('data', (chunk: Buffer) => (got += chunk.length));
-  const closed = new Promise((resolve) => socket.once('close', resolve));
-  socket.write(Buffer.from('100d00044d5154540402003c000161', 'hex'));
-  await closed;
-  expect(got).toBe(0);
-  await until(() => at.target.counters.total(failed) === before + 1, 'the count');
 }
 
 describe('a revocation list', () => {

@@ -1,7 +1,6 @@
 /** TLS: who is let in by a certificate, as whom, and how certificates change while connections stay. Quick tier. */
 import { renameSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import tls from 'node:tls';
 
 import { describe, expect, test } from 'vitest';
 
@@ -9,7 +8,8 @@ import { slotOf } from '../../src/telemetry/counter-layout.js';
 import { until } from '../harness/wait.js';
 import { Authority, type Pem } from './certificate.js';
 import { FactsCollector } from './facts.js';
-import { authority, openRaw, openTls, startTransports, StreamClient, type Transports } from './transports.js';
+import { expectRefused, login } from './tls-client.js';
+import { authority, openRaw, openTls, startTransports, type Transports } from './transports.js';
 
 const failed = slotOf('connectionsRefused', 'tls-handshake');
 const kinds = ['tls', 'wss'] as const;
@@ -22,31 +22,6 @@ interface Started {
 async function start(env: Readonly<Record<string, string>>): Promise<Started> {
   const facts = new FactsCollector();
   return { at: await startTransports({ env, hooks: { authenticator: facts } }), facts };
-}
-
-async function login(at: Transports, clientId: string, pem?: Pem): Promise<StreamClient> {
-  const client = new StreamClient(await openTls(at, 'tls', pem === undefined ? {} : { tls: { ...pem } }));
-  await client.login(clientId);
-  return client;
-}
-
-/** With TLS 1.3 a client learns of a refusal only after its own side of the handshake is done. */
-async function expectRefused(
-  at: Transports,
-  kind: 'tls' | 'wss',
-  options: tls.ConnectionOptions,
-): Promise<void> {
-  const before = at.target.counters.total(failed);
-  const raw = await openRaw(at, kind);
-  const socket = tls.connect({ socket: raw, ca: authority.cert, servername: 'localhost', ...options });
-  let got = 0;
-  socket.on('error', () => undefined);
-  socket.on('data', (chunk: Buffer) => (got += chunk.length));
-  const closed = new Promise((resolve) => socket.once('close', resolve));
-  socket.write(Buffer.from('100d00044d5154540402003c000161', 'hex'));
-  await closed;
-  expect(got).toBe(0);
-  await until(() => at.target.counters.total(failed) === before + 1, 'the count');
 }
 
 describe('client certificates', () => {
