@@ -6,6 +6,8 @@
  * Gives up: clocks are exact to one sweep, always late and never early.
  */
 import { randomUUID } from 'node:crypto';
+import type { IncomingMessage } from 'node:http';
+import type { Socket } from 'node:net';
 import { performance } from 'node:perf_hooks';
 
 import { OperationalError } from '../base/error.js';
@@ -29,6 +31,7 @@ import { Listener, type BoundListener, type ListenerHost } from './listener.js';
 import { Supervision } from './supervision.js';
 import type { Transport, TransportUser } from './transport.js';
 import { Turn } from './turn.js';
+import { UpgradeDoor } from './upgrade-door.js';
 import { loadUws, type UwsLoader, type UwsModule } from './uws-api.js';
 
 /** What a gateway is built from. The caller fills the router with the queues; the clock is `performance.now` by default. */
@@ -50,6 +53,8 @@ export interface Gateway {
   load(sessionQueues: readonly QueueDefinition[]): Promise<void>;
   /** Starts to accept, and tells where; rejects with ERR_LISTEN, and then nothing listens. */
   listen(): Promise<readonly BoundListener[]>;
+  /** Takes a WebSocket that came in through another HTTP server of the process; see `UpgradeDoor`. */
+  takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void;
   /** Reads all certificates again; false when one is unusable, which is logged, and its old one stays. */
   reloadCertificates(): boolean;
   /** Stops accepting, lets publishes under way settle, says 0x8B to MQTT 5 clients, closes everything within `drainTimeoutMs`. */
@@ -92,6 +97,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
   readonly admission: Admission;
   readonly sharesReadBuffer: boolean;
   readonly #listeners: readonly Listener[];
+  readonly #door: UpgradeDoor;
   readonly #loadUws: UwsLoader;
   #sweeper: NodeJS.Timeout | undefined;
   #certificateWatch: NodeJS.Timeout | undefined;
@@ -128,6 +134,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
     const faults = listenerFaults(config);
     if (faults.length > 0) throw new ConfigError(faults);
     this.#listeners = listenerSettings(config).map((setting) => new Listener(setting, this));
+    this.#door = new UpgradeDoor(this);
   }
 
   get sessions(): SessionRegistry {
@@ -185,6 +192,10 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
       this.logger.warn({ err: found }, 'uWebSockets.js is installed and does not load; ws takes its place');
     }
     return undefined;
+  }
+
+  takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#door.take(request, socket, head);
   }
 
   reloadCertificates(): boolean {
@@ -260,6 +271,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
 
   #closeListeners(): void {
     for (const listener of this.#listeners) listener.close();
+    this.#door.close();
   }
 
   #sweep(): void {

@@ -54,7 +54,7 @@ export function peerBehind(via: Peer, header: ProxyHeader): Peer {
 
 /** What the session layer is told. `own` is the certificate shown to us; `secure` whether we speak TLS with the peer. */
 export function factsOf(
-  setting: ListenerSetting,
+  setting: Pick<ListenerSetting, 'name' | 'identity'>,
   peer: Peer,
   secure = false,
   own?: PeerCertificate,

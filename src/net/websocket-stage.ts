@@ -71,6 +71,12 @@ export class WebSocketStage {
     socket.resume();
   }
 
+  /** Takes a request that another server has read, with what followed it. */
+  takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer, handshake: Handshake): void {
+    this.#pending.set(socket, handshake);
+    this.#onUpgrade(request, socket, head);
+  }
+
   #onUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): void {
     const handshake = this.#pending.get(socket);
     if (handshake === undefined || !handshake.isOpen) {
