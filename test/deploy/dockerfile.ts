@@ -34,7 +34,7 @@ export function parseDockerfile(text: string): Stage[] {
     .split('\n')
     .filter((line) => !/^\s*(#|$)/.test(line))
     .join('\n')
-    .replaceAll(/\\\n\s*/g, ' ');
+    .replaceAll(/\s*\\\n\s*/g, ' ');
   for (const line of lines.split('\n').filter((one) => one !== '')) {
     const instruction = parseInstruction(line);
     if (instruction.keyword === 'FROM') {
