@@ -13,14 +13,21 @@ import { packageVersion } from './cli/version.js';
 import { ignoredVariables, type Config, type Environment } from './config/config.js';
 import { startHttpServer } from './http/server.js';
 import type { BoundListener } from './net/listener.js';
-import { createLogger } from './telemetry/logger.js';
+import { createLogging } from './telemetry/logger.js';
 
 const EXIT_SOFTWARE = 70;
 
 /** Runs a broker until a signal has stopped it; resolves to the exit code. */
 async function runBroker(config: Config, env: Environment): Promise<number> {
-  const logger = createLogger({ level: config.logLevel, format: config.logFormat });
+  const logging = createLogging({
+    level: config.logLevel,
+    levels: config.logLevels,
+    format: config.logFormat,
+    repeatsMax: config.logRepeatsMax,
+  });
+  const { logger } = logging;
   const die = (error: unknown): void => {
+    logging.flush();
     logger.fatal({ err: error }, 'an invariant is broken; the process ends');
     process.exit(EXIT_SOFTWARE);
   };
@@ -40,6 +47,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
       admin: broker.admin,
       apiKeys,
       counterMemory: broker.counterMemory,
+      logging,
       host: config.httpHost,
       port: config.httpPort,
       drainTimeoutMs: config.drainTimeoutMs,
@@ -72,6 +80,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
     const signal = await stopRequested;
     logger.info({ signal }, 'stopping');
     await Promise.all([http.close(), broker.stop()]);
+    logging.flush();
     logger.info('stopped');
     return 0;
   } catch (error) {

@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { aclSettings } from './acl-settings.js';
 import { transport } from './listener-settings.js';
 import { limitSettings } from './limit-settings.js';
+import { logSettings } from './log-settings.js';
 import { protocolSettings } from './protocol-settings.js';
 import { retainedSettings } from './retained-settings.js';
 import { sessionSettings } from './session-settings.js';
@@ -223,16 +224,7 @@ const session = {
 
 /** Process matters. */
 const operation = {
-  logLevel: choice('SLUICE_LOG_LEVEL', {
-    words: ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'],
-    fallback: 'info',
-    help: 'Least severe level that is logged.',
-  }),
-  logFormat: choice('SLUICE_LOG_FORMAT', {
-    words: ['json', 'text'],
-    fallback: 'text',
-    help: 'One JSON object or one plain line per event, on standard output.',
-  }),
+  ...logSettings,
   drainTimeoutMs: duration('SLUICE_DRAIN_TIMEOUT_MS', {
     fallback: 3000,
     min: 0,

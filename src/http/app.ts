@@ -15,6 +15,7 @@ import type {
 import Type, { type TSchema } from 'typebox';
 
 import type { Admin } from '../broker/admin.js';
+import type { Logging } from '../telemetry/logger.js';
 import { ErrorBody } from './error.js';
 
 /** Fastify with TypeBox types. */
@@ -31,6 +32,8 @@ export interface RouteGroup {
   readonly admin: Admin;
   /** Shared counters of all threads. */
   readonly counterMemory: SharedArrayBuffer;
+  /** What was logged, and the levels. */
+  readonly logging: Pick<Logging, 'recent' | 'levels'>;
   /** Group in the OpenAPI document. */
   readonly tag: string;
   /** Operation ids must be unique: only the group of the canonical path has them. */

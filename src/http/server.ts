@@ -15,9 +15,12 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import type { ApiKeys } from '../auth/api-key.js';
 import { assert, OperationalError } from '../base/error.js';
 import type { Admin } from '../broker/admin.js';
+import type { Logging } from '../telemetry/logger.js';
 import type { App } from './app.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
 import { createGuard } from './guard.js';
+import { logLevels } from './log-levels.js';
+import { logs } from './logs.js';
 import { metrics } from './metrics.js';
 import { mqConfig } from './mq-config.js';
 import { operations } from './operation.js';
@@ -37,6 +40,8 @@ export interface HttpServerOptions {
   /** Longest time that `close` waits for requests under way. */
   readonly drainTimeoutMs: number;
   readonly version: string;
+  /** What was logged, and the levels. */
+  readonly logging: Pick<Logging, 'recent' | 'levels'>;
   /** Faults are logged here; requests are not. */
   readonly logger: FastifyBaseLogger;
 }
@@ -64,7 +69,7 @@ const groups = [
   { path: '/queues', routes: [queueCollection, queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queue', routes: [queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: false },
-  { path: '', routes: [operations, metrics], tag: 'Operation', isCanonical: true },
+  { path: '', routes: [operations, metrics, logs, logLevels], tag: 'Operation', isCanonical: true },
 ] as const;
 
 /** Builds the server and listens. Throws `OperationalError` ERR_LISTEN when the address cannot be used. */
@@ -131,8 +136,8 @@ export async function buildApp(
   });
   await addOpenApi(app, options.version);
   for (const { path, routes, tag, isCanonical } of groups) {
-    const { admin, counterMemory } = options;
-    const group = { prefix: `${root}${path}`, admin, counterMemory, tag, isCanonical };
+    const { admin, counterMemory, logging } = options;
+    const group = { prefix: `${root}${path}`, admin, counterMemory, logging, tag, isCanonical };
     for (const add of routes) await app.register(add, group);
   }
   refuseOtherMethods(app, known);

@@ -11,6 +11,7 @@ import { expect } from 'vitest';
 import { ApiKeys } from '../../src/auth/api-key.js';
 import { buildApp } from '../../src/http/server.js';
 import { createCounterMemory } from '../../src/telemetry/counter.js';
+import { createLogging } from '../../src/telemetry/logger.js';
 import { createFixture, type FixtureOptions } from '../broker/fixture.js';
 
 export interface ApiFixtureOptions extends FixtureOptions {
@@ -43,7 +44,15 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
   const logged: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
   const counterMemory = createCounterMemory(1);
-  const app = await buildApp({ admin: fixture.admin, apiKeys, counterMemory, version: '0.0.0-test', logger });
+  const logging = createLogging({ level: 'info', format: 'json', stream: { write: () => undefined } });
+  const app = await buildApp({
+    admin: fixture.admin,
+    apiKeys,
+    counterMemory,
+    logging,
+    version: '0.0.0-test',
+    logger,
+  });
   document ??= app.swagger() as unknown as OpenApiDocument;
   const described = document;
 
@@ -70,6 +79,7 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
     ...fixture,
     app,
     counterMemory,
+    logging,
     document: described,
     logged,
     send,

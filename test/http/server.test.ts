@@ -8,6 +8,7 @@ import { restErrors } from '../../src/http/error.js';
 import { isLoopbackAddress, isLoopbackHost } from '../../src/http/guard.js';
 import { type HttpServer, startHttpServer } from '../../src/http/server.js';
 import { createCounterMemory } from '../../src/telemetry/counter.js';
+import { createLogging } from '../../src/telemetry/logger.js';
 import { createFixture } from '../broker/fixture.js';
 import { type Api, type ApiFixtureOptions, createApi } from './fixture.js';
 
@@ -275,6 +276,8 @@ describe('the OpenAPI document', () => {
       '/api/v5/shards': ['get'],
       '/api/v5/shards/{id}/restart': ['post'],
       '/api/v5/prometheus/stats': ['get'],
+      '/api/v5/logs': ['get'],
+      '/api/v5/log_levels': ['get', 'put'],
     };
     for (const base of ['message_queues/queues', 'queues', 'queue']) {
       expected[`/api/v5/${base}/{name}`] = item;
@@ -320,6 +323,7 @@ describe('the listener', () => {
       admin: fixture.admin,
       apiKeys: ApiKeys.none(),
       counterMemory: createCounterMemory(1),
+      logging: createLogging({ level: 'silent', format: 'json' }),
       host: '127.0.0.1',
       port: 0,
       drainTimeoutMs: 100,
