@@ -5,7 +5,9 @@
  * deleted block once its tombstone is flushed and compacted down to it (level compaction hurries with tombstones). Those
  * hardly fill a write buffer, and the binding has no flush call, so we fill the buffers: one one-byte key is overwritten
  * until they switch, and the flush merges all copies to nothing.
- * Always true: a slice is at most SLICE_BYTES (about 5 ms); without writes in between, a fill never starts again.
+ * A flush alone may leave the files as they are, when too few lie on a level for a compaction to begin: at rest the fill is
+ * repeated, each time with one file more, while much of what is there must be deleted.
+ * Always true: a slice is at most SLICE_BYTES (about 5 ms); without writes in between, there are REST_FILLS_MAX fills at most.
  * Gives up: log writes of half the budgets per burst. Measured: 1.6 GB of deleted blocks become 76 MB within 5 s of rest.
  */
 import type { RocksBatch, RocksColumnRef, RocksDatabase } from './rocksdb-binding.js';
@@ -22,6 +24,10 @@ const IDLE_BYTES_MAX = 4 * MIB;
 const BUSY_DELETED_PART = 1 / 16;
 /** Calls without a write between them that count as rest. */
 const IDLE_CALLS_MIN = 2;
+/** At rest: files beyond this, of which a quarter or more must be deleted blocks, are worth another fill, bytes. */
+const REST_STORE_BYTES_MIN = 64 * MIB;
+/** So many of those without a write between them. */
+const REST_FILLS_MAX = 4;
 /** Calls after a fill before the next decision, so that it sees what the flush has freed. */
 const PAUSE_CALLS = 3;
 /** Assumed size of a deleted block until blocks have been seen. */
@@ -74,6 +80,9 @@ export class RocksReclaim {
   #dirty = false;
   #blockBytes = 0;
   #deletedBytes = 0;
+  /** Deleted since the store was last seen small or could not be made smaller; fills at rest since then. */
+  #suspectBytes = 0;
+  #restFills = 0;
   /** Ever, for the averages. */
   #blocksPutBytes = 0;
   #blocksPut = 0;
@@ -99,7 +108,9 @@ export class RocksReclaim {
     this.#rowsPutBytes += batch.rowBytes;
     const blockBytesMean = this.#blocksPut === 0 ? BLOCK_BYTES_GUESS : this.#blocksPutBytes / this.#blocksPut;
     const rowBytesMean = this.#rowsPut === 0 ? ROW_BYTES_GUESS : this.#rowsPutBytes / this.#rowsPut;
-    this.#deletedBytes += batch.deletedBlocks * blockBytesMean + batch.deletedRows * rowBytesMean;
+    const deletedBytes = batch.deletedBlocks * blockBytesMean + batch.deletedRows * rowBytesMean;
+    this.#deletedBytes += deletedBytes;
+    this.#suspectBytes += deletedBytes;
     // The traffic itself has flushed the blocks, and with them the tombstones.
     if (this.#blockBytes >= 2 * flushBytes(this.#budgets.blocks)) {
       this.#blockBytes = 0;
@@ -137,22 +148,39 @@ export class RocksReclaim {
   }
 
   #start(walBytes: number, storeBytes: number): void {
+    const idle = this.#idleCalls >= IDLE_CALLS_MIN;
+    if (idle && this.#isWorthARestFill(storeBytes)) {
+      this.#restFills += 1;
+      this.#fillAll(true);
+      return;
+    }
     if (!this.#dirty) return;
     const deletedBytes = Math.min(this.#deletedBytes, storeBytes);
-    const idle = this.#idleCalls >= IDLE_CALLS_MIN;
     const busyBytesMax = Math.max(BUSY_BYTES_MIN, 2 * this.#budgets.blocks);
     const deletedBytesMax = idle ? IDLE_BYTES_MAX : Math.max(busyBytesMax, storeBytes * BUSY_DELETED_PART);
     const walBytesMax = idle ? IDLE_BYTES_MAX : busyBytesMax;
     const reclaimBlocks = deletedBytes > deletedBytesMax;
     if (!reclaimBlocks && walBytes <= walBytesMax) return;
+    // A busy block column flushes by itself and holds no old log; only the small columns beside it do.
+    this.#fillAll(reclaimBlocks || idle || this.#blockBytes < flushBytes(this.#budgets.blocks));
+  }
+
+  #isWorthARestFill(storeBytes: number): boolean {
+    if (storeBytes <= REST_STORE_BYTES_MIN || this.#restFills >= REST_FILLS_MAX) {
+      this.#suspectBytes = 0;
+      this.#restFills = 0;
+      return false;
+    }
+    return this.#suspectBytes * 4 >= storeBytes;
+  }
+
+  #fillAll(withBlocks: boolean): void {
     this.#fills = [
       { column: this.#columns.meta, bytesLeft: flushBytes(this.#budgets.meta) },
       { column: this.#columns.summaries, bytesLeft: flushBytes(this.#budgets.summaries) },
       { column: this.#columns.keys, bytesLeft: flushBytes(this.#budgets.keys) },
     ];
-    // A busy block column flushes by itself and holds no old log; only the small columns beside it do.
-    const busyBlocks = !idle && this.#blockBytes >= flushBytes(this.#budgets.blocks);
-    if (reclaimBlocks || !busyBlocks)
+    if (withBlocks)
       this.#fills.push({ column: this.#columns.blocks, bytesLeft: flushBytes(this.#budgets.blocks) });
     this.#dirty = false;
     this.#blockBytes = 0;
