@@ -15,6 +15,7 @@ const modules = join(root, 'node_modules');
 const steps = [
   ['lint', 'oxlint/bin/oxlint', []],
   ['types', 'typescript/bin/tsc', ['-p', 'tsconfig.check.json']],
+  ['types of the dashboard', 'typescript/bin/tsc', ['-p', 'src/dashboard/tsconfig.json']],
   ['format', 'oxfmt/bin/oxfmt', ['--check']],
   ['dead code', 'knip/bin/knip.js', []],
   ['repository rules', 'vitest/vitest.mjs', ['run', '--project', 'quick', 'test/repository']],

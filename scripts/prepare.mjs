@@ -1,6 +1,6 @@
 /**
- * Makes a fresh clone runnable: installs dependencies and compiles `src/` to `dist/` when, and only when,
- * that is needed. Called by the pre-scripts of package.json; uses nothing but Node itself.
+ * Makes a fresh clone runnable: installs dependencies, compiles `src/` to `dist/` and bundles the dashboard to
+ * `dist/dashboard` when, and only when, that is needed. Called by the pre-scripts of package.json; uses nothing but Node itself.
  *
  * Always true: when it exits 0, node_modules matches package-lock.json and dist matches src, both by content.
  * A run with nothing to do reads the sources once and takes well under 300 ms.
@@ -20,6 +20,9 @@ const lockStamp = join(modules, '.sluice-lock');
 const source = join(root, 'src');
 const output = join(root, 'dist');
 const sourceStamp = join(output, '.sluice-source');
+const dashboardSource = join(source, 'dashboard');
+const dashboardOutput = join(output, 'dashboard');
+const dashboardStamp = join(output, '.sluice-dashboard');
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < 20 || (major === 20 && minor < 19)) {
@@ -34,7 +37,10 @@ if (!['install', 'build', 'rebuild'].includes(mode)) {
 }
 
 install();
-if (mode !== 'install') build(mode === 'rebuild');
+if (mode !== 'install') {
+  build(mode === 'rebuild');
+  buildDashboard(mode === 'rebuild');
+}
 
 function install() {
   const wanted = hash([readFileSync(lockFile)]);
@@ -63,7 +69,9 @@ function installedByHand() {
 }
 
 function build(force) {
-  const files = walk(source).toSorted();
+  const files = walk(source)
+    .filter((path) => !isBelow(dashboardSource, path))
+    .toSorted();
   const inputs = [join(root, 'tsconfig.json'), lockFile, ...files];
   const wanted = hash(inputs.flatMap((path) => [relative(root, path), readFileSync(path)]));
   if (!force && readIfThere(sourceStamp) === wanted) return;
@@ -75,10 +83,23 @@ function build(force) {
   writeFileSync(sourceStamp, wanted);
 }
 
+/** Bundles the browser's part; its tools write nothing outside of its folder. */
+function buildDashboard(force) {
+  const inputs = [lockFile, ...walk(dashboardSource).toSorted()];
+  const wanted = hash(inputs.flatMap((path) => [relative(root, path), readFileSync(path)]));
+  if (!force && readIfThere(dashboardStamp) === wanted) return;
+  console.error('sluice: bundling src/dashboard to dist/dashboard (vite)');
+  rmSync(dashboardStamp, { force: true });
+  const config = join(dashboardSource, 'vite.config.ts');
+  run(process.execPath, [join(modules, 'vite', 'bin', 'vite.js'), 'build', '--config', config]);
+  writeFileSync(dashboardStamp, wanted);
+}
+
 /** Removes what was compiled from sources that are gone, so that nothing can import a ghost. */
 function pruneOutput(files) {
   const kept = new Set(files.map((path) => relative(source, path).replace(/\.ts$/, '')));
   for (const path of walk(output)) {
+    if (isBelow(dashboardOutput, path)) continue;
     const name = relative(output, path).replace(/\.js(\.map)?$/, '');
     if (!kept.has(name)) rmSync(path);
   }
@@ -95,6 +116,10 @@ function walk(folder) {
   return readdirSync(folder, { recursive: true, withFileTypes: true })
     .filter((entry) => entry.isFile() && !entry.name.startsWith('.'))
     .map((entry) => join(entry.parentPath, entry.name));
+}
+
+function isBelow(folder, path) {
+  return path.startsWith(folder + sep);
 }
 
 function hash(parts) {

@@ -1,8 +1,8 @@
 /**
  * The HTTP server: REST API under `/api/v5`, its OpenAPI document, and the life of the listener. Main thread.
  *
- * Always true: every answer but the metrics is JSON and every failure `{"code","message"}`; no route exists that the OpenAPI document
- * does not show, except the answers 404 and 405; bodies, headers, request time and open connections are bounded; `close` is done
+ * Always true: every answer but the metrics and the dashboard is JSON and every failure `{"code","message"}`; no route exists that the
+ * OpenAPI document does not show, except the dashboard and the answers 404 and 405; bodies, headers, request time and open connections are bounded; `close` is done
  * within the drain time whatever clients keep open. No state beyond the one server that it returns.
  * Source: REF 7; Fastify 5 with TypeBox schemas.
  */
@@ -18,6 +18,7 @@ import type { Admin } from '../broker/admin.js';
 import type { Logging } from '../telemetry/logger.js';
 import type { App } from './app.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
+import { dashboardFiles } from './dashboard-files.js';
 import { createGuard } from './guard.js';
 import { logLevels } from './log-levels.js';
 import { logs } from './logs.js';
@@ -140,6 +141,7 @@ export async function buildApp(
     const group = { prefix: `${root}${path}`, admin, counterMemory, logging, tag, isCanonical };
     for (const add of routes) await app.register(add, group);
   }
+  await app.register(dashboardFiles);
   refuseOtherMethods(app, known);
   await app.ready();
   return app;

@@ -212,7 +212,7 @@ describe('without API keys', () => {
 describe('requests that fail', () => {
   it.each([
     ['an unknown route', { method: 'GET', url: '/api/v5/nothing' }, 404, 'NOT_FOUND'],
-    ['the root', { method: 'GET', url: '/' }, 404, 'NOT_FOUND'],
+    ['a path beside the API', { method: 'GET', url: '/nothing' }, 404, 'NOT_FOUND'],
     ['a path that cannot be decoded', { method: 'GET', url: `${list}/%zz` }, 400, 'BAD_REQUEST'],
     ['malformed JSON', { method: 'POST', url: list, payload: '{"topic_filter":' }, 400, 'BAD_REQUEST'],
     ['an empty body', { method: 'POST', url: list, payload: '' }, 400, 'BAD_REQUEST'],

@@ -26,7 +26,7 @@ function undocumented(text: string): string[] {
 }
 
 describe('comments', () => {
-  const files = filesOf('src', /\.ts$/);
+  const files = filesOf('src', /\.tsx?$/);
 
   test('every source file opens with a comment of 3 to 8 lines of prose [broker]', () => {
     const wrong = files

@@ -1,0 +1,127 @@
+/**
+ * Modal dialogs on the browser's own `<dialog>`. In the browser.
+ *
+ * Always true: the focus stays inside while it is open and returns to where it was; Escape and the close button both call
+ * `onClose`; the page behind is inert. A confirmation of something that cannot be undone may ask for a name to be typed; its
+ * button works only then. While an action runs the dialog stays, and shows why it failed if it did.
+ */
+import type { ComponentChildren } from 'preact';
+import { useEffect, useId, useRef, useState } from 'preact/hooks';
+
+import { messageOf } from '../base/api.js';
+import { Button } from './button.js';
+import { TextField } from './field.js';
+import { Fault } from './fault.js';
+
+/** Open as long as it is rendered. `onSubmit` makes its content a form: Enter submits. */
+export function Dialog(props: {
+  title: string;
+  onClose: () => void;
+  onSubmit?: () => void;
+  isWide?: boolean;
+  actions?: ComponentChildren;
+  children: ComponentChildren;
+}) {
+  const dialog = useRef<HTMLDialogElement>(null);
+  const titleId = useId();
+  useEffect(() => {
+    const element = dialog.current;
+    const before = document.activeElement;
+    element?.showModal();
+    return () => {
+      element?.close();
+      if (before instanceof HTMLElement && before.isConnected) before.focus();
+    };
+  }, []);
+  const content = (
+    <>
+      <div class="dialog-body">{props.children}</div>
+      {props.actions === undefined ? null : <div class="dialog-actions">{props.actions}</div>}
+    </>
+  );
+  return (
+    <dialog
+      ref={dialog}
+      class={props.isWide === true ? 'wide' : undefined}
+      aria-labelledby={titleId}
+      onCancel={(event) => {
+        event.preventDefault();
+        props.onClose();
+      }}
+    >
+      <div class="dialog-head">
+        <h2 id={titleId}>{props.title}</h2>
+        <Button kind="link" label="Close" onClick={props.onClose}>
+          ×
+        </Button>
+      </div>
+      {props.onSubmit === undefined ? (
+        content
+      ) : (
+        <form
+          noValidate
+          onSubmit={(event) => {
+            event.preventDefault();
+            props.onSubmit?.();
+          }}
+        >
+          {content}
+        </form>
+      )}
+    </dialog>
+  );
+}
+
+/** Asks before something that cannot be undone. `typed` is the text that has to be typed first. */
+export function ConfirmDialog(props: {
+  title: string;
+  confirmLabel: string;
+  typed?: string;
+  isDanger?: boolean;
+  onConfirm: () => Promise<unknown>;
+  onClose: () => void;
+  children: ComponentChildren;
+}) {
+  const [text, setText] = useState('');
+  const [isBusy, setBusy] = useState(false);
+  const [fault, setFault] = useState('');
+  const isReady = props.typed === undefined || text === props.typed;
+  async function confirm(): Promise<void> {
+    if (!isReady || isBusy) return;
+    setBusy(true);
+    setFault('');
+    try {
+      await props.onConfirm();
+      props.onClose();
+    } catch (error) {
+      setFault(messageOf(error));
+      setBusy(false);
+    }
+  }
+  return (
+    <Dialog
+      title={props.title}
+      onClose={props.onClose}
+      onSubmit={() => void confirm()}
+      actions={
+        <>
+          <Button onClick={props.onClose}>Cancel</Button>
+          <Button
+            type="submit"
+            kind={props.isDanger === false ? 'primary' : 'danger'}
+            isBusy={isBusy}
+            isDisabled={!isReady}
+          >
+            {props.confirmLabel}
+          </Button>
+        </>
+      }
+    >
+      {props.children}
+      {props.typed === undefined ? null : (
+        <TextField label={`Type ${props.typed} to confirm`} value={text} onInput={setText} isCode hasFocus />
+      )}
+      <Fault text={fault} />
+    </Dialog>
+  );
+}
