@@ -1,0 +1,38 @@
+/**
+ * Every command in the documents that can run, is run: against a broker of its own for each document, in the order of the
+ * document, in one folder. What the marks mean stands in document.ts; which blocks do not run, and why, in blocks.test.ts.
+ */
+import { spawnSync } from 'node:child_process';
+
+import { expect, test } from 'vitest';
+
+import { testScope } from '../harness/scope.js';
+import { filesOf } from '../repository/tree.js';
+import { blocksOf } from './document.js';
+import { openSession } from './session.js';
+
+const documents = filesOf('.', /\.md$/)
+  .map(({ path, text }) => ({
+    path,
+    blocks: blocksOf(text).filter(({ mark }) => mark !== 'no-run' && mark !== 'unmarked'),
+  }))
+  .filter(({ blocks }) => blocks.length > 0);
+
+/** Programs of others that a machine may not have. */
+const programs = ['curl', 'mosquitto_pub', 'mosquitto_sub', 'openssl', 'jq'];
+
+test.for(documents)(
+  'the commands of $path run and print what it says [broker]',
+  async ({ blocks }, context) => {
+    const absent = programs.filter(
+      (name) =>
+        blocks.some(({ text }) => new RegExp(String.raw`\b${name}\b`).test(text)) &&
+        spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
+    );
+    if (absent.length > 0) context.skip(`not installed: ${absent.join(', ')}`);
+    const session = await openSession(testScope());
+    for (const block of blocks) await session.run(block);
+    await session.finish();
+    expect(blocks.length).toBeGreaterThan(0);
+  },
+);

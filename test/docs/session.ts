@@ -1,0 +1,219 @@
+/**
+ * One reader of one document: a folder, a broker, and the commands of its blocks, run as they stand there. Runs in the test
+ * process.
+ *
+ * Always true: the default ports of a document become those of the broker of the test and back again in what is printed; the
+ * commands see a home of their own, no variable of the test, and `npm` only as far as it starts the broker; everything that
+ * was started has ended when the scope ends. A curl that gets an HTTP error fails, though it would not for a person.
+ */
+import { spawn, type ChildProcess } from 'node:child_process';
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { temporaryDirectory } from '../harness/broker.js';
+import { brokerEnvironment, nodeFlags } from '../harness/environment.js';
+import type { Scope } from '../harness/scope.js';
+import { until, within } from '../harness/wait.js';
+import { isPrinted, type Block } from './document.js';
+
+const repository = fileURLToPath(new URL('../..', import.meta.url));
+const blockTimeoutMs = 60_000;
+
+/** Default ports by their key in the ready line. */
+const defaultPorts = { mqtt: 1883, http: 18_083, ws: 8083, mqtts: 8883, wss: 8084 } as const;
+
+/** See the file header. Made by `openSession`. */
+export class Session {
+  readonly #scope: Scope;
+  readonly #folder: string;
+  #broker: Running | undefined;
+  #brokerCount = 0;
+  #ports: ReadonlyMap<number, number> = new Map();
+  readonly #background: { readonly block: Block; readonly running: Running }[] = [];
+
+  constructor(scope: Scope, folder: string) {
+    this.#scope = scope;
+    this.#folder = folder;
+  }
+
+  /** Carries out one block; throws with what it printed when it fails. */
+  async run(block: Block): Promise<void> {
+    if (block.mark === 'broker') return this.#startBroker(block.text, block.settings ?? {});
+    if (block.settings !== undefined || this.#broker === undefined) {
+      await this.#startBroker('npm start', block.settings ?? {});
+    }
+    const before = block.mark === 'background' ? await this.#subscriptions() : 0;
+    const running = this.#spawn(this.#withPorts(block.text), brokerEnvironment(this.#environment()));
+    if (block.mark === 'background') {
+      this.#background.push({ block, running });
+      // What is published to a queue waits; what is published to nobody is gone.
+      if (!/\$q(ueue)?\//.test(block.text)) {
+        await until(
+          async () => (await this.#subscriptions()) > before,
+          () => `line ${block.line} to subscribe:\n${running.output}`,
+        );
+      }
+      return undefined;
+    }
+    const code = await within(running.ended, `line ${block.line} to end`, blockTimeoutMs);
+    if (code !== 0)
+      throw new Error(`exit code ${code}:\n${block.text}\n${running.output}\n${this.#broker?.output}`);
+    this.#compare(block, running.printed);
+    return undefined;
+  }
+
+  /** Waits for what the blocks in the background are to print. */
+  async finish(): Promise<void> {
+    for (const { block, running } of this.#background) {
+      const { output } = block;
+      if (output === undefined) continue;
+      await until(
+        () => isPrinted(output, this.#withDefaultPorts(running.printed)),
+        () => `line ${block.line} to print\n${output}\nit printed\n${running.output}`,
+      );
+    }
+  }
+
+  #compare(block: Block, printed: string): void {
+    const actual = this.#withDefaultPorts(printed);
+    if (block.output !== undefined && !isPrinted(block.output, actual)) {
+      throw new Error(`line ${block.line} prints\n${actual}\nand not\n${block.output}`);
+    }
+  }
+
+  async #startBroker(command: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    await this.#broker?.end();
+    const running = this.#spawn(
+      // Any free port in place of those that a document names.
+      command.replaceAll(/\b(?:1883|8883|8083|8084|18083)\b/g, '0'),
+      brokerEnvironment({
+        ...this.#environment(),
+        SLUICE_MQTT_PORT: '0',
+        SLUICE_HTTP_PORT: '0',
+        SLUICE_SHARDS: '1',
+        SLUICE_DURABILITY: 'process',
+        SLUICE_DATA_DIR: `data-${++this.#brokerCount}`,
+        ...settings,
+      }),
+    );
+    this.#broker = running;
+    await until(
+      () => {
+        if (running.code !== undefined) throw new Error(`the broker ended:\n${running.output}`);
+        return /ready.*\n/.test(running.output);
+      },
+      () => `the broker to be ready:\n${running.output}`,
+    );
+    const line = /^.*\bready\b.*$/m.exec(running.output)?.[0] ?? '';
+    const ports = new Map<number, number>();
+    for (const [key, port] of Object.entries(defaultPorts)) {
+      // As text or as JSON.
+      const found = new RegExp(String.raw`\b${key}"?[=:]"?[^\s",]*:(\d+)`).exec(line)?.[1];
+      if (found !== undefined) ports.set(port, Number(found));
+    }
+    this.#ports = ports;
+    // What clients without a port on their command line take.
+    const mqtt = ports.get(defaultPorts.mqtt);
+    for (const name of ['mosquitto_pub', 'mosquitto_sub', 'mosquitto_rr']) {
+      await writeFile(path.join(this.#folder, '.config', name), `-p ${mqtt}\n`);
+    }
+  }
+
+  /** Ordinary subscriptions that the broker has. */
+  async #subscriptions(): Promise<number> {
+    const url = `http://127.0.0.1:${this.#ports.get(defaultPorts.http)}/api/v5/prometheus/stats`;
+    const text = await (await fetch(url)).text();
+    const [, count] = /^sluice_subscriptions (\d+)$/m.exec(text) ?? [];
+    if (count === undefined)
+      throw new Error(`a background block meets a broker that shows no metrics:\n${text}`);
+    return Number(count);
+  }
+
+  #withPorts(text: string): string {
+    return text.replaceAll(/\b\d{4,5}\b/g, (port) => String(this.#ports.get(Number(port)) ?? port));
+  }
+
+  #withDefaultPorts(text: string): string {
+    let result = text;
+    for (const [port, actual] of this.#ports) result = result.replaceAll(`:${actual}`, `:${port}`);
+    return result;
+  }
+
+  #environment(): Record<string, string> {
+    return {
+      PATH: `${path.join(this.#folder, '.bin')}:${process.env['PATH']}`,
+      HOME: this.#folder,
+      XDG_CONFIG_HOME: path.join(this.#folder, '.config'),
+      NO_COLOR: '1',
+    };
+  }
+
+  #spawn(command: string, env: NodeJS.ProcessEnv): Running {
+    const running = new Running(
+      // A group of its own, so that what it leaves behind ends with it.
+      spawn('bash', ['-euo', 'pipefail', '-c', command], {
+        cwd: this.#folder,
+        env,
+        detached: true,
+        stdio: ['ignore', 'pipe', 'pipe'],
+      }),
+    );
+    this.#scope.add(() => running.end());
+    return running;
+  }
+}
+
+/** A process with what it printed. */
+class Running {
+  /** Standard output alone. */
+  printed = '';
+  /** Standard output and error. */
+  output = '';
+  code: number | null | undefined;
+  readonly ended: Promise<number | null>;
+  readonly #child: ChildProcess;
+
+  constructor(child: ChildProcess) {
+    this.#child = child;
+    child.stdout?.on('data', (chunk: Buffer) => {
+      this.printed += chunk.toString();
+      this.output += chunk.toString();
+    });
+    child.stderr?.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+    this.ended = new Promise((resolve) => {
+      child.once('exit', (code) => {
+        this.code = code;
+        resolve(code);
+      });
+    });
+  }
+
+  /** Ends the whole group. */
+  async end(): Promise<void> {
+    try {
+      process.kill(-(this.#child.pid ?? 0), 'SIGKILL');
+    } catch {
+      // All of it has ended by itself.
+    }
+    await this.ended;
+  }
+}
+
+/** A reader with an empty folder that knows the examples of this repository and the command `sluice`. */
+export async function openSession(scope: Scope): Promise<Session> {
+  const folder = await temporaryDirectory(scope);
+  const node = [process.execPath, ...nodeFlags, path.join(repository, 'dist/main.js')].join(' ');
+  const programs = {
+    sluice: `exec ${node} "$@"`,
+    npm: `[ "$*" = start ] || { echo "npm $* is not run by the tests" >&2; exit 64; }\nexec ${node} start`,
+  };
+  await mkdir(path.join(folder, '.bin'));
+  await mkdir(path.join(folder, '.config'));
+  for (const [name, script] of Object.entries(programs)) {
+    await writeFile(path.join(folder, '.bin', name), `#!/bin/sh\n${script}\n`, { mode: 0o755 });
+  }
+  await writeFile(path.join(folder, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 20\n');
+  await symlink(path.join(repository, 'examples'), path.join(folder, 'examples'));
+  return new Session(scope, folder);
+}
