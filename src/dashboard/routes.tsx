@@ -42,4 +42,52 @@ export const routes: readonly RouteEntry[] = [
     title: 'Queue',
     load: async () => (await import('./pages/queue/page.js')).QueuePage,
   },
+  {
+    name: 'clients',
+    title: 'Clients',
+    group: 'Clients',
+    load: async () => (await import('./pages/clients/page.js')).ClientsPage,
+  },
+  {
+    name: 'subscriptions',
+    title: 'Subscriptions',
+    group: 'Clients',
+    load: async () => (await import('./pages/subscriptions/page.js')).SubscriptionsPage,
+  },
+  {
+    name: 'retained',
+    title: 'Retained messages',
+    group: 'Messages',
+    load: async () => (await import('./pages/retained/page.js')).RetainedPage,
+  },
+  {
+    name: 'mqtt-client',
+    title: 'MQTT client',
+    group: 'Clients',
+    load: async () => (await import('./pages/mqtt-client/page.js')).MqttClientPage,
+  },
+  {
+    name: 'settings',
+    title: 'Settings',
+    group: 'Broker',
+    load: async () => (await import('./pages/settings/page.js')).SettingsPage,
+  },
+  {
+    name: 'logs',
+    title: 'Logs',
+    group: 'Broker',
+    load: async () => (await import('./pages/logs/page.js')).LogsPage,
+  },
+  {
+    name: 'keys',
+    title: 'API keys',
+    group: 'Broker',
+    load: async () => (await import('./pages/keys/page.js')).KeysPage,
+  },
+  {
+    name: 'users',
+    title: 'Users',
+    group: 'Broker',
+    load: async () => (await import('./pages/users/page.js')).UsersPage,
+  },
 ];
