@@ -22,7 +22,11 @@ export type OperationalCode =
   | 'ERR_ACL'
   | 'ERR_API_KEYS'
   | 'ERR_TLS'
-  | 'ERR_AUTH';
+  | 'ERR_AUTH'
+  | 'ERR_BACKUP'
+  | 'ERR_BACKUP_DAMAGED'
+  | 'ERR_BACKUP_VERSION'
+  | 'ERR_RESTORE';
 
 /** A fault of the environment: disk, port, configuration, dead worker. `cause` keeps the original. */
 export class OperationalError extends Error {

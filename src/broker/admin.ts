@@ -9,9 +9,10 @@
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
 import type { ConsumerDirectory, Shards, ShardState } from '../shard/link.js';
+import type { Backup, BackupService } from './backup.js';
 import type { MqConfigObject, MqConfigPatch } from './mq-config-schema.js';
 import type { MqConfigStore } from './mq-config-store.js';
-import { badRequest, OperatorError, unavailable } from './operator-error.js';
+import { backupFault, badRequest, OperatorError, unavailable } from './operator-error.js';
 import type { QueueCreateBody, QueueUpdateBody } from './queue-schema.js';
 import type { QueueService } from './queue-service.js';
 
@@ -38,6 +39,7 @@ export interface AdminOptions {
   readonly catalogue: QueueCatalogue;
   readonly shards: ShardControl;
   readonly consumers: ConsumerDirectory;
+  readonly backups: Pick<BackupService, 'begin'>;
   readonly state: () => BrokerState;
   readonly version: string;
   /** Wall clock, ms since 1970. */
@@ -184,6 +186,15 @@ export class Admin {
         throw badRequest('Cannot disable MQ subsystem via API when there are existing queues');
       }
     });
+  }
+
+  /** Takes a backup; its bytes must be read or returned. Throws BACKUP_REFUSED and SERVICE_UNAVAILABLE. */
+  async beginBackup(): Promise<Backup> {
+    try {
+      return await this.#options.backups.begin();
+    } catch (error) {
+      throw backupFault(error);
+    }
   }
 
   shards(): ShardState[] {

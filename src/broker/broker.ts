@@ -23,6 +23,8 @@ import { ShardPool } from '../shard/pool.js';
 import { CounterReader, Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import { Admin, type BrokerState } from './admin.js';
+import { BackupService } from './backup.js';
+import { refuseUnfinishedRestore } from './data-file.js';
 import { MqConfigStore } from './mq-config-store.js';
 import { QueueService } from './queue-service.js';
 import { SysService } from './sys-service.js';
@@ -100,6 +102,7 @@ export class Broker {
 export async function startBroker({ config, env, logger, version }: BrokerOptions): Promise<Broker> {
   const dataDir = resolve(config.dataDir);
   makeDataDir(dataDir);
+  refuseUnfinishedRestore(dataDir);
   const counterMemory = createCounterMemory(config.shards);
   const counters = new Counters(counterMemory, MAIN_BLOCK);
   const authLogger = logger.child({ module: 'auth' });
@@ -173,6 +176,14 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       catalogue,
       shards: pool,
       consumers: pool,
+      backups: new BackupService({
+        shards: pool,
+        dataDir,
+        store: config.store,
+        version,
+        logger: logger.child({ module: 'backup' }),
+        now: Date.now,
+      }),
       state: () => state,
       version,
       now: Date.now,

@@ -13,6 +13,7 @@ export type OperatorErrorCode =
   | 'ALREADY_EXISTS'
   | 'MAX_QUEUE_COUNT_REACHED'
   | 'NOT_FOUND'
+  | 'BACKUP_REFUSED'
   | 'SERVICE_UNAVAILABLE';
 
 /** A value that does not fit its schema. */
@@ -55,6 +56,13 @@ export function invalidField(path: string, reason: string, value?: unknown): Ope
     reason,
     ...(plain ? { value } : {}),
   });
+}
+
+/** A backup that cannot be taken, now or ever; a shard that did not do its part is told from it. */
+export function backupFault(error: unknown): unknown {
+  return error instanceof OperationalError && error.code === 'ERR_BACKUP'
+    ? new OperatorError('BACKUP_REFUSED', error.message, error)
+    : unavailable(error);
 }
 
 /** What the operator is told when a shard or the disk did not do its part; other errors pass unchanged. */

@@ -35,6 +35,10 @@ export const restErrors = {
     meaning: 'The route exists, but not for this method; see the header `Allow`.',
   },
   REQUEST_TIMEOUT: { status: 408, meaning: 'The request took too long to arrive.' },
+  BACKUP_REFUSED: {
+    status: 409,
+    meaning: 'Another backup is under way, or the store is `memory` and keeps nothing.',
+  },
   PAYLOAD_TOO_LARGE: { status: 413, meaning: 'The body is larger than 1 MB.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'A body that is not `application/json`.' },
   HEADERS_TOO_LARGE: { status: 431, meaning: 'Request line and headers are larger than 16 KB.' },

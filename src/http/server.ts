@@ -19,6 +19,7 @@ import type { Logging } from '../telemetry/logger.js';
 import type { App } from './app.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
 import { dashboardFiles } from './dashboard-files.js';
+import { backups } from './backup.js';
 import { createGuard } from './guard.js';
 import { logLevels } from './log-levels.js';
 import { logs } from './logs.js';
@@ -70,7 +71,7 @@ const groups = [
   { path: '/queues', routes: [queueCollection, queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queue', routes: [queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: false },
-  { path: '', routes: [operations, metrics, logs, logLevels], tag: 'Operation', isCanonical: true },
+  { path: '', routes: [operations, backups, metrics, logs, logLevels], tag: 'Operation', isCanonical: true },
 ] as const;
 
 /** Builds the server and listens. Throws `OperationalError` ERR_LISTEN when the address cannot be used. */

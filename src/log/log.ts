@@ -8,6 +8,7 @@
  * Drivers: rocksdb, segment, memory; one contract suite (test/log/contract.ts) runs against all.
  */
 import type { OperationalError } from '../base/error.js';
+import type { Checkpoint } from './checkpoint.js';
 
 /** Which driver: `rocksdb` (default), `segment` (no native add-on) or `memory` (nothing survives). */
 export type LogDriver = 'rocksdb' | 'segment' | 'memory';
@@ -72,6 +73,8 @@ export interface Log {
     afterKey: Uint8Array | undefined,
     countMax: number,
   ): { key: Uint8Array; offset: number }[];
+  /** The state as it is when the promise resolves, with everything written before the call; see checkpoint.ts. Close it before the log. */
+  checkpoint(): Promise<Checkpoint>;
   /** Size of the store's files, bytes (0 for memory). May be a few seconds old. */
   diskBytes(): number;
   /** Idle-time housekeeping: give back space of deleted records. Called about once a second; must take < 20 ms of loop time per call. */

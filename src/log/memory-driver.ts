@@ -5,8 +5,8 @@
  * may reuse or change its buffers. `sync` succeeds on the next turn; `close` forgets everything.
  * Gives up: durability, and speed of inserts that are not at the end of a queue.
  */
-import { assert } from '../base/error.js';
-import type { OperationalError } from '../base/error.js';
+import { assert, OperationalError } from '../base/error.js';
+import type { Checkpoint } from './checkpoint.js';
 import { assertOffset, assertQueueId, BLOCK_KEY_BYTES } from './keys.js';
 import type { Log, LogBatch, StoredBlock } from './log.js';
 
@@ -216,6 +216,13 @@ class MemoryLog implements Log {
       .sort(([a], [b]) => (a < b ? -1 : 1))
       .slice(0, countMax)
       .map(([name, offset]) => ({ key: Buffer.from(name, 'latin1'), offset }));
+  }
+
+  /** Refused: whoever chose this store said that nothing is to be kept. */
+  checkpoint(): Promise<Checkpoint> {
+    return Promise.reject(
+      new OperationalError('ERR_BACKUP', 'the memory store keeps nothing, so there is no backup of it'),
+    );
   }
 
   diskBytes(): number {

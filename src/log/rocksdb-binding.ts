@@ -77,6 +77,16 @@ export interface RocksQuery extends RocksRange {
   readonly valueEncoding: 'buffer';
 }
 
+/** An iterator over one column, as of the sequence number at which it was made. */
+export interface RocksIterator {
+  /** At most `count` entries more, two elements each; ends early past `highWaterMarkBytes`. */
+  _nextvSync(
+    count: number,
+    options: object,
+  ): { readonly rows: (Buffer | undefined)[]; readonly finished: boolean };
+  close(): Promise<void>;
+}
+
 /** A database. */
 export interface RocksDatabase {
   readonly status: string;
@@ -90,6 +100,8 @@ export interface RocksDatabase {
   batch(): RocksBatch;
   /** One range read, ascending: two elements per entry, key and value (undefined unless asked for); buffers are copies. */
   querySync(query: RocksQuery): { readonly rows: (Buffer | undefined)[]; readonly finished: boolean };
+  /** Made at once; to be closed before the database. */
+  _iterator(query: RocksQuery): RocksIterator;
   /** `null` never occurs without a timeout or size limit. */
   _getManySync(
     keys: readonly Uint8Array[],

@@ -11,6 +11,7 @@
 import * as fs from 'node:fs';
 import * as path from 'node:path';
 import { assert, OperationalError } from '../base/error.js';
+import type { Checkpoint } from './checkpoint.js';
 import { lockDirectory } from './directory-lock.js';
 import type { ReleaseDirectory } from './directory-lock.js';
 import { measureRocksdb } from './rocksdb-size.js';
@@ -27,6 +28,7 @@ import type {
   RocksRange,
 } from './rocksdb-binding.js';
 import { RocksLogBatch } from './rocksdb-batch.js';
+import { rocksdbCheckpoint } from './rocksdb-checkpoint.js';
 import type { RocksColumns } from './rocksdb-batch.js';
 import { RocksReclaim } from './rocksdb-reclaim.js';
 import type { RocksBudgets } from './rocksdb-reclaim.js';
@@ -193,6 +195,8 @@ class RocksLog implements Log {
   #upkeepAtMs = Number.NEGATIVE_INFINITY;
   #sizing: Promise<void> | null = null;
   #fillTimer: NodeJS.Timeout | null = null;
+  /** Those that are open. */
+  readonly #checkpoints = new Set<Checkpoint>();
 
   constructor(directory: string, database: RocksDatabase, budgets: RocksBudgets, release: ReleaseDirectory) {
     this.#directory = directory;
@@ -298,6 +302,15 @@ class RocksLog implements Log {
     return result;
   }
 
+  async checkpoint(): Promise<Checkpoint> {
+    this.#assertOpen();
+    const checkpoint = rocksdbCheckpoint(this.#database, this.#columns, (closed) =>
+      this.#checkpoints.delete(closed),
+    );
+    this.#checkpoints.add(checkpoint);
+    return checkpoint;
+  }
+
   diskBytes(): number {
     return this.#size.totalBytes;
   }
@@ -321,6 +334,7 @@ class RocksLog implements Log {
   async close(): Promise<void> {
     if (!this.#open) return;
     this.#open = false;
+    for (const checkpoint of [...this.#checkpoints]) checkpoint.close();
     if (this.#fillTimer !== null) clearTimeout(this.#fillTimer);
     // Waits for flushes in flight, then covers what came after; the library syncs its log once more itself.
     await new Promise<void>((resolve) => this.#syncs.request(() => resolve()));

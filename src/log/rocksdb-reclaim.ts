@@ -3,8 +3,7 @@
  *
  * RocksDB frees space after a flush only: a write-ahead log goes once every column family has flushed what is in it, a
  * deleted block once its tombstone is flushed and compacted down to it (level compaction hurries with tombstones). Those
- * hardly fill a write buffer, and the binding has no flush call, so we fill the buffers: one one-byte key is overwritten
- * until they switch, and the flush merges all copies to nothing.
+ * hardly fill a write buffer, and the binding has no flush call: one key is overwritten until the buffers switch.
  * A flush alone may leave the files as they are, when too few lie on a level for a compaction to begin: at rest the fill is
  * repeated, each time with one file more, while much of what is there must be deleted.
  * Always true: a slice is at most SLICE_BYTES (about 5 ms); without writes in between, there are REST_FILLS_MAX fills at most.

@@ -67,6 +67,8 @@ export class SegmentCleaner {
   #job: Job | null = null;
   #removal: Promise<void> | null = null;
   #stopped = false;
+  /** Readers that need every segment to stay. */
+  #holds = 0;
 
   constructor(host: CleanerHost) {
     this.#host = host;
@@ -76,6 +78,17 @@ export class SegmentCleaner {
   async stop(): Promise<void> {
     this.#stopped = true;
     await this.#removal;
+  }
+
+  /** From the moment it resolves no segment is removed, until `letGo` is called as often. */
+  async hold(): Promise<void> {
+    this.#holds += 1;
+    await this.#removal;
+  }
+
+  letGo(): void {
+    this.#holds -= 1;
+    assert(this.#holds >= 0, 'a hold is let go once');
   }
 
   /** One slice. `idle`: nothing has been written for a while. Throws what `writeCopies` throws. */
@@ -91,6 +104,7 @@ export class SegmentCleaner {
 
   /** Starts the removal of every sealed segment that nothing needs any more. */
   #removeDead(): void {
+    if (this.#holds > 0) return;
     const { files } = this.#host;
     const dead = files.segments.filter(
       (segment) =>

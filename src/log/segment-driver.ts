@@ -8,12 +8,14 @@
  * Gives up: opening reads the whole store, and the index costs 64 bytes per block and about 150 per last-value key.
  */
 import { assert, OperationalError } from '../base/error.js';
+import type { Checkpoint } from './checkpoint.js';
 import { lockDirectory } from './directory-lock.js';
 import type { ReleaseDirectory } from './directory-lock.js';
 import { BLOCK_KEY_BYTES } from './keys.js';
 import { prepareDirectory } from './log-format.js';
 import type { Log, LogBatch, LogOptions, StoredBlock } from './log.js';
 import { SegmentBatch } from './segment-batch.js';
+import { segmentCheckpoint } from './segment-checkpoint.js';
 import { SegmentCleaner } from './segment-cleaner.js';
 import { SegmentFiles } from './segment-files.js';
 import { FRAME_HEADER_BYTES, sealFrame } from './segment-format.js';
@@ -167,6 +169,13 @@ class SegmentLog implements Log {
   ): { key: Uint8Array; offset: number }[] {
     this.#assertOpen();
     return countMax <= 0 ? [] : this.#index.readKeys(queueId, afterKey, countMax);
+  }
+
+  async checkpoint(): Promise<Checkpoint> {
+    this.#assertOpen();
+    await this.#cleaner.hold();
+    this.#assertOpen();
+    return segmentCheckpoint(this.#files, () => this.#cleaner.letGo());
   }
 
   diskBytes(): number {

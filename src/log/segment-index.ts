@@ -9,11 +9,14 @@
  * Gives up: a range may name segments that hold no such put; the tombstone is then kept longer than needed.
  */
 import { assert } from '../base/error.js';
+import { CheckpointKind } from './checkpoint.js';
 import { readOffset } from './keys.js';
+import { KeyTable } from './segment-keys.js';
 import { Operation, operationBytes, PUT_HEADER_BYTES, SHORT_HEADER_BYTES } from './segment-format.js';
 import { BlockRows, Row } from './segment-rows.js';
 
 const TWO_32 = 0x1_0000_0000;
+const NO_BYTES = new Uint8Array(0);
 
 /** A segment file as the index and the cleaner see it. */
 export interface Segment {
@@ -41,39 +44,13 @@ export interface Place {
   byteLength: number;
 }
 
-/** Keys of a last-value queue: four numbers per key, in one array. */
-class KeyTable {
-  readonly slots = new Map<string, number>();
-  /** Per slot: offset, sequence, location, oldest segment. */
-  fields = new Float64Array(16);
-  readonly #free: number[] = [];
-  #used = 0;
-  #sorted: string[] | null = null;
-
-  /** Base in `fields` of a new slot. */
-  add(name: string): number {
-    const slot = this.#free.pop() ?? this.#used++;
-    if ((slot + 1) * 4 > this.fields.length) {
-      const grown = new Float64Array(this.fields.length * 2);
-      grown.set(this.fields);
-      this.fields = grown;
-    }
-    this.slots.set(name, slot);
-    this.#sorted = null;
-    return slot * 4;
-  }
-
-  remove(name: string, slot: number): void {
-    this.slots.delete(name);
-    this.#free.push(slot);
-    this.#sorted = null;
-  }
-
-  /** Names in byte order; sorted anew only after keys came or went. */
-  sorted(): readonly string[] {
-    this.#sorted ??= [...this.slots.keys()].sort();
-    return this.#sorted;
-  }
+/** One thing that is live, reused from one to the next: metadata and keys bring their bytes, the others their place. */
+export interface IndexRecord {
+  kind: CheckpointKind;
+  queueId: number;
+  offset: number;
+  bytes: Uint8Array;
+  readonly place: Place;
 }
 
 interface QueueIndex {
@@ -193,6 +170,32 @@ export class SegmentIndex {
       key: Buffer.from(name, 'latin1'),
       offset: keys.fields[keys.slots.get(name)! * 4]!,
     }));
+  }
+
+  /** Everything that is live, metadata of all queues first. Nothing may be applied meanwhile. */
+  *records(): Generator<IndexRecord, void> {
+    const { block: blockKind, summary: summaryKind } = CheckpointKind;
+    const record: IndexRecord = { kind: 1, queueId: 0, offset: 0, bytes: NO_BYTES, place: this.#place };
+    for (const [queueId, { meta }] of this.#queues) {
+      if (meta !== undefined) yield Object.assign(record, { queueId, bytes: meta });
+    }
+    for (const [queueId, { rows, keys }] of this.#queues) {
+      record.queueId = queueId;
+      record.bytes = NO_BYTES;
+      for (let more = rows.seek(0); more; more = rows.next()) {
+        record.offset = rows.rows[rows.base]!;
+        record.kind = blockKind;
+        if (this.#placeOf(rows, Row.blockSequence) !== undefined) yield record;
+        record.kind = summaryKind;
+        if (this.#placeOf(rows, Row.summarySequence) !== undefined) yield record;
+      }
+      record.kind = CheckpointKind.key;
+      for (const [name, slot] of keys.slots) {
+        record.offset = keys.fields[slot * 4]!;
+        record.bytes = Buffer.from(name, 'latin1');
+        yield record;
+      }
+    }
   }
 
   #placeOf(rows: BlockRows, field: number): Place | undefined {

@@ -21,7 +21,7 @@ interface Call {
   reject(error: Error): void;
 }
 
-const logCodes = ['ERR_LOG_WRITE', 'ERR_LOG_READ', 'ERR_LOG_CORRUPT', 'ERR_LOG_SYNC'] as const;
+const logCodes = ['ERR_LOG_WRITE', 'ERR_LOG_READ', 'ERR_LOG_CORRUPT', 'ERR_LOG_SYNC', 'ERR_BACKUP'] as const;
 
 /** See the file header. */
 export class Calls {

@@ -6,10 +6,11 @@
  */
 import { OperationalError, assert } from '../base/error.js';
 import { QUEUE_ID_RESERVED_MIN } from '../log/keys.js';
-import type { LogBatch } from '../log/log.js';
+import type { Log, LogBatch } from '../log/log.js';
 import type { ConsumerStats, QueueDefinition, QueueStats } from '../queue/definition.js';
 import { peek } from '../queue/peek.js';
 import { Queue } from '../queue/queue.js';
+import { Checkpoints } from './checkpoints.js';
 import type { ControlRequest, ControlResult } from './protocol.js';
 import { packFigures } from './queue-figures.js';
 import type { ShardLoop } from './shard-loop.js';
@@ -51,9 +52,11 @@ export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
 /** See the file header. */
 export class ShardControl {
   readonly #loop: ShardLoop;
+  readonly #checkpoints: Checkpoints;
 
-  constructor(loop: ShardLoop) {
+  constructor(loop: ShardLoop, log: Log) {
     this.#loop = loop;
+    this.#checkpoints = new Checkpoints(log);
   }
 
   async run(request: Exclude<ControlRequest, { call: 'close' }>): Promise<ControlResult> {
@@ -76,6 +79,13 @@ export class ShardControl {
         return packFigures(request.queueIds.map((id) => this.#figures(id)));
       case 'rows':
         return this.#loop.readRows(request.store, request.fromRowId);
+      case 'checkpoint':
+        return await this.#checkpoints.begin(this.#loop.queues, () => this.#loop.flush());
+      case 'checkpointPage':
+        return this.#checkpoints.next();
+      case 'endCheckpoint':
+        this.#checkpoints.end();
+        return undefined;
       case 'peek': {
         const queue = this.#queue(request.definition);
         this.#loop.flush();

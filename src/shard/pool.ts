@@ -16,6 +16,7 @@ import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '
 import { Counters, MAIN_BLOCK } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { Calls, type ControlCall } from './calls.js';
+import type { CheckpointFigures } from './checkpoints.js';
 import { ShardClient, type ShardMemory } from './client.js';
 import { existingShards, readLayout, shardDirectory, writeLayout } from './layout.js';
 import type {
@@ -432,6 +433,10 @@ export class ShardPool implements Shards, ConsumerDirectory {
     return shard.calls.send(port, call);
   }
 
+  #callTo(shardId: number, call: ControlCall): Promise<ControlResult> {
+    return this.#call(this.#shards[shardId] as Shard, call);
+  }
+
   #callFor(definition: QueueDefinition, call: ControlCall): Promise<ControlResult> {
     const shard = this.#shards[this.shardOf(definition.topicFilter)];
     assert(shard !== undefined, 'placement names a shard');
@@ -470,6 +475,16 @@ export class ShardPool implements Shards, ConsumerDirectory {
       afterOffset,
       countMax,
     })) as PeekedMessage[];
+  }
+
+  async beginCheckpoint(shardId: number): Promise<CheckpointFigures> {
+    return (await this.#callTo(shardId, { call: 'checkpoint' })) as CheckpointFigures;
+  }
+  async checkpointPage(shardId: number): Promise<ArrayBuffer | undefined> {
+    return (await this.#callTo(shardId, { call: 'checkpointPage' })) as ArrayBuffer | undefined;
+  }
+  async endCheckpoint(shardId: number): Promise<void> {
+    await this.#callTo(shardId, { call: 'endCheckpoint' });
   }
 
   shardStates(): ShardState[] {

@@ -32,6 +32,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { LogDriver } from '../log/log.js';
+import type { CheckpointFigures } from './checkpoints.js';
 import type { RowStore } from './link.js';
 
 /** Frame types; the low byte of the type word. */
@@ -125,6 +126,8 @@ export type ControlRequest =
   | { readonly id: number; readonly call: 'figures'; readonly queueIds: readonly number[] }
   /** A page of rows with ids from `fromRowId` on; an empty one is the end. */
   | { readonly id: number; readonly call: 'rows'; readonly store: RowStore; readonly fromRowId: number }
+  /** Take a checkpoint, read a page of it (an empty one: ask again; undefined: the end), let it go; see checkpoints.ts. */
+  | { readonly id: number; readonly call: 'checkpoint' | 'checkpointPage' | 'endCheckpoint' }
   | { readonly id: number; readonly call: 'close' };
 
 /** What a control call resolves with. */
@@ -135,6 +138,7 @@ export type ControlResult =
   | ConsumerStats[]
   | PeekedMessage[]
   | ArrayBuffer
+  | CheckpointFigures
   | Float64Array;
 
 /** A doorbell is the number 0; it says only: look at the rings. */

@@ -96,7 +96,7 @@ class ShardWorker {
       data.arena,
       data.inFlightCounts,
     );
-    this.#control = new ShardControl(this.#loop);
+    this.#control = new ShardControl(this.#loop, log);
     this.#wait = new FrameWait(this.#loop, () => performance.now());
   }
 

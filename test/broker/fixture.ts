@@ -6,11 +6,13 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Admin, type BrokerState } from '../../src/broker/admin.js';
+import { BackupService } from '../../src/broker/backup.js';
 import { MqConfigStore } from '../../src/broker/mq-config-store.js';
 import { QueueService } from '../../src/broker/queue-service.js';
 import { type Environment, loadConfig } from '../../src/config/config.js';
 import { QueueCatalogue } from '../../src/router/queue-catalogue.js';
 import type { Consumer } from '../../src/shard/link.js';
+import { FakeCheckpoints } from './fake-checkpoints.js';
 import { FakeShards } from './fake-shards.js';
 
 export interface LogLine {
@@ -63,6 +65,14 @@ export async function createFixture({ env = {}, directory }: FixtureOptions = {}
         return clientId === undefined ? undefined : consumer(clientId);
       },
     },
+    backups: new BackupService({
+      shards: new FakeCheckpoints(),
+      dataDir: folder,
+      store: env['SLUICE_STORE'] ?? 'segment',
+      version: '0.0.0-test',
+      logger: { info: () => undefined, warn: () => undefined },
+      now: () => broker.nowMs,
+    }),
     state: () => broker.state,
     version: '0.0.0-test',
     now: () => broker.nowMs,

@@ -276,6 +276,7 @@ describe('the OpenAPI document', () => {
       '/api/v5/shards': ['get'],
       '/api/v5/shards/{id}/restart': ['post'],
       '/api/v5/prometheus/stats': ['get'],
+      '/api/v5/data/backup': ['post'],
       '/api/v5/logs': ['get'],
       '/api/v5/log_levels': ['get', 'put'],
     };

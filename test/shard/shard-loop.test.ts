@@ -64,7 +64,7 @@ class Shard {
       memory.arena,
       memory.inFlightCounts,
     );
-    this.control = new ShardControl(this.loop);
+    this.control = new ShardControl(this.loop, this.log);
     this.client.up(memory);
     this.#publisher = new OpenPublisher(this.publisher, 0, 1, () => {});
     this.client.expect(this.#publisher);
