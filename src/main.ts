@@ -9,6 +9,7 @@
 import { ApiKeys } from './auth/api-key.js';
 import { startBroker } from './broker/broker.js';
 import { runCli } from './cli/cli.js';
+import { processIo } from './cli/process-io.js';
 import { packageVersion } from './cli/version.js';
 import { ignoredVariables, type Config, type Environment } from './config/config.js';
 import { startHttpServer } from './http/server.js';
@@ -116,12 +117,7 @@ function addressText({ address, port, family }: { address: string; port: number;
   return family === 'IPv6' ? `[${address}]:${port}` : `${address}:${port}`;
 }
 
-const io = {
-  env: process.env,
-  out: (text: string) => void process.stdout.write(text),
-  err: (text: string) => void process.stderr.write(text),
-};
-const exitCode = await runCli(process.argv.slice(2), io, runBroker);
+const exitCode = await runCli(process.argv.slice(2), processIo(), runBroker);
 // All has been stopped. Left to itself Node closes what it still holds, and may spin for ever over a TLS connection that was
 // cut off amid its handshake.
 process.exit(exitCode);

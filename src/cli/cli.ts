@@ -1,8 +1,9 @@
 /**
- * The command line: `sluice start | passwd | ctl status | version | help`. Runs on the main thread before the broker.
+ * The command line: `start`, `passwd`, `ctl status`, `version` and `help` at once, all others by program.ts, which is loaded for
+ * them alone. Runs on the main thread before the broker.
  *
  * Always true: nothing here ends the process; the result is the exit code, and all text goes through `CliIo`,
- * so that tests see what a person would. Exit codes: 0 done, 1 failed, 2 wrong use or configuration.
+ * so that tests see what a person would. Exit codes: 0 done, 1 failed, 2 wrong use or configuration, and those of io.ts.
  * What it gives up: settings are environment variables only, so that there is one place to look for them.
  */
 import { parseArgs } from 'node:util';
@@ -10,20 +11,11 @@ import { parseArgs } from 'node:util';
 import { OperationalError } from '../base/error.js';
 import { ConfigError, loadConfig } from '../config/config.js';
 import type { Config, Environment } from '../config/config.js';
-import { type PasswordInput, changePasswordFile } from './passwd.js';
+import { nearest } from '../config/nearest.js';
+import type { CliIo } from './io.js';
+import { changePasswordFile } from './passwd.js';
 import { askStatus, statusUrl } from './status.js';
 import { packageVersion } from './version.js';
-
-/** The outside world of one command. */
-export interface CliIo {
-  readonly env: Environment;
-  /** Writes to standard output; the text brings its own line ends. */
-  readonly out: (text: string) => void;
-  /** Writes to standard error. */
-  readonly err: (text: string) => void;
-  /** Standard input, when it is another than that of the process. */
-  readonly input?: PasswordInput;
-}
 
 /** Runs a broker until it has stopped; resolves to the exit code. */
 export type StartBroker = (config: Config, env: Environment) => Promise<number>;
@@ -38,9 +30,42 @@ const usage = `usage: sluice <command>
   ctl status [options]      exit 0 when the local broker is running, 1 when it is not
       --url <url>             ask this address instead of the configured one
       --timeout-ms <ms>       how long to wait for the answer (default 5000)
+
+ ask a running broker:
+  status                    is it well? for people and for health checks
+  queues                    list, show, create, update, delete, purge, pause, resume, peek, move, export, import
+  clients                   list, show, subscriptions, kick
+  pub TOPIC [MESSAGE]       publish messages
+  sub FILTER…               print messages; each is acknowledged after it was printed
+  bench                     a quick load
+  keys                      API keys: list, create, delete
+  users                     accounts of the dashboard: list, create, update, delete
+  config                    settings: effective, explain, check
+
+  completion SHELL          print the completion script of bash, zsh or fish
   version                   print the version
-  help                      print this text
+  help [COMMAND…]           print this text, or the help of a command
 `;
+
+/** Commands that are run here. */
+const basicNames: ReadonlySet<string> = new Set(['start', 'passwd', 'ctl', 'version', 'help']);
+/** Commands of program.ts, with their aliases. */
+const programNames: ReadonlySet<string> = new Set([
+  'status',
+  'queues',
+  'queue',
+  'clients',
+  'client',
+  'pub',
+  'sub',
+  'bench',
+  'keys',
+  'key',
+  'users',
+  'user',
+  'config',
+  'completion',
+]);
 
 /** The command was called in a way that it does not know; ends with exit code 2 and the usage. */
 class UsageError extends Error {
@@ -50,7 +75,10 @@ class UsageError extends Error {
 /** Runs one command. `argv` is what follows the name of the program. Never rejects. */
 export async function runCli(argv: readonly string[], io: CliIo, startBroker: StartBroker): Promise<number> {
   try {
-    return await runCommand(argv, io, startBroker);
+    const forProgram = programArguments(argv);
+    if (forProgram === undefined) return await runCommand(argv, io, startBroker);
+    const { runProgram } = await import('./program.js');
+    return await runProgram(forProgram, io);
   } catch (error) {
     if (error instanceof UsageError) {
       io.err(`sluice: ${error.message}\n\n${usage}`);
@@ -63,6 +91,15 @@ export async function runCli(argv: readonly string[], io: CliIo, startBroker: St
     io.err(`sluice: ${describe(error)}\n`);
     return error instanceof OperationalError && error.code === 'ERR_CONFIG' ? 2 : 1;
   }
+}
+
+/** What program.ts is to run, or undefined when the command is one of those here, or none. */
+function programArguments(argv: readonly string[]): readonly string[] | undefined {
+  const first = argv.find((word) => basicNames.has(word) || programNames.has(word));
+  if (first === 'help' && argv[0] === 'help' && argv.length > 1) return [...argv.slice(1), '--help'];
+  if (first === undefined || basicNames.has(first)) return undefined;
+  if (argv[0] !== first) throw new UsageError(`options follow the command: sluice ${first} …`);
+  return argv;
 }
 
 async function runCommand(argv: readonly string[], io: CliIo, startBroker: StartBroker): Promise<number> {
@@ -91,8 +128,13 @@ async function runCommand(argv: readonly string[], io: CliIo, startBroker: Start
     case '':
       throw new UsageError('which command?');
     default:
-      throw new UsageError(`"${command}" is not a command`);
+      throw new UsageError(`"${command}" is not a command${meant(words[0])}`);
   }
+}
+
+function meant(word = ''): string {
+  const name = nearest(word, [...basicNames, ...programNames]);
+  return name === undefined || basicNames.has(word) ? '' : `; did you mean "${name}"?`;
 }
 
 function parse(argv: readonly string[]) {

@@ -19,18 +19,12 @@ import {
   writeSync,
 } from 'node:fs';
 import { dirname, join } from 'node:path';
-import type { Readable } from 'node:stream';
 
 import { parsePasswordFile } from '../auth/password-file.js';
 import { hashPassword, hashScram } from '../auth/password-hash.js';
 import { saslPrep } from '../auth/sasl-prep.js';
 import { OperationalError } from '../base/error.js';
-
-/** Where a password comes from: a terminal, or a pipe whose first line it is. */
-export type PasswordInput = Readable & {
-  readonly isTTY?: boolean;
-  setRawMode?(isRaw: boolean): unknown;
-};
+import { askTwice, type PasswordInput } from './ask.js';
 
 /** What to do with one user. */
 export interface PasswdRequest {
@@ -58,7 +52,7 @@ export async function changePasswordFile(request: PasswdRequest): Promise<string
     return `${username} removed from ${file}`;
   }
   checkUsername(username, action);
-  const password = Buffer.from(request.password ?? (await askPassword(request.input, err)));
+  const password = Buffer.from(request.password ?? (await askTwice(request.input, err)));
   if (password.length === 0) throw fault('the password is empty');
   if (password.length > passwordBytesMax) throw fault('the password is longer than MQTT allows');
   const hash = await (action === 'set' ? hashPassword(password) : hashScram(password)).catch(
@@ -144,69 +138,6 @@ function keepOwner(file: string, next: string): void {
   const before = statSync(file, { throwIfNoEntry: false });
   if (before === undefined || process.getuid?.() !== 0) return;
   chownSync(next, before.uid, before.gid);
-}
-
-async function askPassword(input: PasswordInput, err: (text: string) => void): Promise<string> {
-  if (input.isTTY !== true) return readLine(input);
-  // From before the first prompt to after the last answer: who types ahead must not see it either.
-  input.setRawMode?.(true);
-  try {
-    const password = await askHidden(input, 'Password: ', err);
-    const again = await askHidden(input, 'Password again: ', err);
-    if (again !== password) throw fault('the two passwords differ');
-    return password;
-  } finally {
-    input.setRawMode?.(false);
-  }
-}
-
-/** The first line of a pipe. */
-async function readLine(input: Readable): Promise<string> {
-  let text = '';
-  input.setEncoding('utf8');
-  for await (const chunk of input as AsyncIterable<string>) {
-    text += chunk;
-    if (text.includes('\n') || text.length > passwordBytesMax) break;
-  }
-  return (text.split('\n')[0] as string).replace(/\r$/, '');
-}
-
-/** A line from a terminal in raw mode. */
-async function askHidden(input: PasswordInput, prompt: string, err: (text: string) => void): Promise<string> {
-  input.setEncoding('utf8');
-  err(prompt);
-  try {
-    return await new Promise<string>((resolve, reject) => {
-      let typed = '';
-      const onEnd = (): void => onData('\r');
-      const finish = (): void => {
-        input.off('data', onData);
-        input.off('end', onEnd);
-        input.pause();
-      };
-      const onData = (chunk: string): void => {
-        for (const character of chunk) {
-          if (character === '\u0003') {
-            finish();
-            reject(fault('interrupted; nothing was changed'));
-            return;
-          }
-          if (character === '\r' || character === '\n' || character === '\u0004') {
-            finish();
-            resolve(typed);
-            return;
-          }
-          if (character === '\u007F' || character === '\b') typed = typed.replace(/.$/su, '');
-          else typed += character;
-        }
-      };
-      input.on('data', onData);
-      input.on('end', onEnd);
-      input.resume();
-    });
-  } finally {
-    err('\n');
-  }
 }
 
 function fault(message: string, cause?: unknown): OperationalError {

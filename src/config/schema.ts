@@ -8,6 +8,7 @@
 import { availableParallelism } from 'node:os';
 
 import { aclSettings } from './acl-settings.js';
+import { commandVariables } from './command-variables.js';
 import { transport } from './listener-settings.js';
 import { limitSettings } from './limit-settings.js';
 import { logSettings } from './log-settings.js';
@@ -362,8 +363,9 @@ export const sections: readonly Section[] = [
   { title: 'Queues', parent: 'mq', fields: mq },
 ];
 
-/** Variables that belong to the project's own tests and benches; a broker started by them ignores these. */
+/** Variables that a broker ignores: those of the project's own tests and benches, and those of the commands. */
 export const internalVariables: Readonly<Record<string, string>> = {
+  ...commandVariables,
   SLUICE_TEST_COUNT_FILE: 'file that the count of a test run is written to',
   SLUICE_TEST_FULL: '1 runs the long tests at full size',
   SLUICE_TEST_NODE_FLAGS: 'flags for the node binary that brokers under test are started with',
