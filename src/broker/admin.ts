@@ -4,17 +4,27 @@
  *
  * Always true: while queues are switched off every queue call is refused with SERVICE_UNAVAILABLE "Not enabled"; a
  * fault of a shard reaches the caller as SERVICE_UNAVAILABLE, never as an internal error; looking at messages
- * is bounded in bytes as well as in number. Holds no state of its own.
+ * is bounded in bytes as well as in number. Clients, subscriptions and the rest have doors of their own behind this one.
  */
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
+import type { GatewayContext } from '../session/context.js';
 import type { ConsumerDirectory, Shards, ShardState } from '../shard/link.js';
+import { CounterReader } from '../telemetry/counter.js';
 import type { Backup, BackupService } from './backup.js';
+import { ClientAdmin } from './client-admin.js';
+import { LoadMeter } from './load-meter.js';
 import type { MqConfigObject, MqConfigPatch } from './mq-config-schema.js';
 import type { MqConfigStore } from './mq-config-store.js';
 import { backupFault, badRequest, OperatorError, unavailable } from './operator-error.js';
+import { Overview } from './overview.js';
+import { PageWalks, type Page, type PageRequest } from './page-walk.js';
+import { PublishAdmin } from './publish-admin.js';
+import { QueueOverview, type QueueRow, type QueueSearch } from './queue-overview.js';
 import type { QueueCreateBody, QueueUpdateBody } from './queue-schema.js';
 import type { QueueService } from './queue-service.js';
+import { RetainedAdmin } from './retained-admin.js';
+import { SubscriptionAdmin } from './subscription-admin.js';
 
 /** How far the broker is. */
 export type BrokerState = 'starting' | 'running' | 'draining';
@@ -39,6 +49,8 @@ export interface AdminOptions {
   readonly catalogue: QueueCatalogue;
   readonly shards: ShardControl;
   readonly consumers: ConsumerDirectory;
+  readonly gateway: GatewayContext;
+  readonly counterMemory: SharedArrayBuffer;
   readonly backups: Pick<BackupService, 'begin'>;
   readonly state: () => BrokerState;
   readonly version: string;
@@ -73,12 +85,37 @@ const peekBytesMax = 4 * 1024 * 1024;
 
 /** See the file header. */
 export class Admin {
+  readonly clients: ClientAdmin;
+  readonly subscriptions: SubscriptionAdmin;
+  readonly retained: RetainedAdmin;
+  readonly publishing: PublishAdmin;
+  readonly load: LoadMeter;
+  readonly overview: Overview;
+  readonly #queueOverview: QueueOverview;
   readonly #options: AdminOptions;
   readonly #startedAtMs: number;
 
   constructor(options: AdminOptions) {
+    const { gateway, shards, catalogue, counterMemory } = options;
     this.#options = options;
     this.#startedAtMs = options.now();
+    const walks = new PageWalks();
+    const counters = new CounterReader(counterMemory);
+    const steadyMs = () => performance.now();
+    this.clients = new ClientAdmin(gateway, shards, walks);
+    this.subscriptions = new SubscriptionAdmin(gateway, counters, walks);
+    this.retained = new RetainedAdmin(gateway, walks);
+    this.publishing = new PublishAdmin(gateway);
+    this.load = new LoadMeter(counters, steadyMs);
+    this.#queueOverview = new QueueOverview(catalogue, shards, steadyMs);
+    this.overview = new Overview({
+      gateway,
+      shards,
+      queues: this.#queueOverview,
+      load: this.load,
+      counterMemory,
+      uptimeMs: () => this.status().uptimeMs,
+    });
   }
 
   /** Never fails, whatever state the broker is in. */
@@ -132,6 +169,11 @@ export class Admin {
   /** Figures of these queues by id, in the order of `queueMetrics`; a queue whose shard is down is left out. */
   queueFigures(queues: readonly QueueDefinition[]): Promise<ReadonlyMap<number, Float64Array>> {
     return this.#options.shards.queueFigures(queues);
+  }
+
+  /** A page of the table of queues, with what is in them as of the last second. */
+  async queuePage(search: QueueSearch, request: PageRequest): Promise<Page<QueueRow>> {
+    return await this.#enabled(this.#queueOverview).page(search, request);
   }
 
   /** Connected consumers in order of their slots; one that left a moment ago is not shown. */

@@ -91,6 +91,7 @@ export class Broker {
   async stop(): Promise<void> {
     this.#setState('draining');
     this.#sys.stop();
+    this.admin.overview.close();
     await this.#gateway.drain();
     this.#authenticator.close();
     this.#access?.close();
@@ -176,6 +177,8 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       catalogue,
       shards: pool,
       consumers: pool,
+      gateway: gateway.context,
+      counterMemory,
       backups: new BackupService({
         shards: pool,
         dataDir,

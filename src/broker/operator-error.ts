@@ -14,6 +14,8 @@ export type OperatorErrorCode =
   | 'MAX_QUEUE_COUNT_REACHED'
   | 'NOT_FOUND'
   | 'BACKUP_REFUSED'
+  | 'CLIENTID_NOT_FOUND'
+  | 'QUOTA_EXCEEDED'
   | 'SERVICE_UNAVAILABLE';
 
 /** A value that does not fit its schema. */

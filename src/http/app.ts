@@ -40,6 +40,9 @@ export interface RouteGroup {
   readonly isCanonical: boolean;
 }
 
+/** What answers in EMQX's form name as the node; there is one. */
+export const nodeName = 'sluice';
+
 /** Schema of an answer without body. */
 export const NoContent = Type.Null({ description: 'Done; no body.' });
 

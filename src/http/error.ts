@@ -29,7 +29,11 @@ export const restErrors = {
     status: 403,
     meaning: 'Without API keys only this machine is answered, and no foreign web page.',
   },
-  NOT_FOUND: { status: 404, meaning: 'No such route, queue or shard.' },
+  NOT_FOUND: { status: 404, meaning: 'No such route, queue, shard or retained message.' },
+  CLIENTID_NOT_FOUND: {
+    status: 404,
+    meaning: 'No such client, or it is not connected and would have to be.',
+  },
   METHOD_NOT_ALLOWED: {
     status: 405,
     meaning: 'The route exists, but not for this method; see the header `Allow`.',
@@ -41,6 +45,10 @@ export const restErrors = {
   },
   PAYLOAD_TOO_LARGE: { status: 413, meaning: 'The body is larger than 1 MB.' },
   UNSUPPORTED_MEDIA_TYPE: { status: 415, meaning: 'A body that is not `application/json`.' },
+  QUOTA_EXCEEDED: {
+    status: 429,
+    meaning: 'A queue is full and refuses messages, or as many listen to the events as may.',
+  },
   HEADERS_TOO_LARGE: { status: 431, meaning: 'Request line and headers are larger than 16 KB.' },
   INTERNAL_ERROR: { status: 500, meaning: 'A fault of the broker; its log has the details.' },
   SERVICE_UNAVAILABLE: {

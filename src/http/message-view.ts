@@ -14,7 +14,8 @@ import type { PeekedMessage } from '../queue/definition.js';
 export const PayloadEncoding = Type.Enum(['base64', 'text']);
 export type PayloadEncoding = Static<typeof PayloadEncoding>;
 
-const MessageProperties = Type.Object({
+/** MQTT 5 properties of a message. */
+export const MessageProperties = Type.Object({
   payload_format_indicator: Type.Optional(Type.Integer()),
   content_type: Type.Optional(Type.String()),
   response_topic: Type.Optional(Type.String()),
@@ -67,7 +68,8 @@ export function messageObject(message: PeekedMessage, encoding: PayloadEncoding)
   };
 }
 
-function propertiesOf(bytes: Uint8Array): MessageProperties {
+/** Properties in stored form, decoded. */
+export function propertiesOf(bytes: Uint8Array): MessageProperties {
   const buffer = bufferOf(bytes);
   const view: MessageProperties = {};
   const pairs: { key: string; value: string }[] = [];

@@ -20,14 +20,20 @@ import type { App } from './app.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
 import { dashboardFiles } from './dashboard-files.js';
 import { backups } from './backup.js';
+import { clients } from './clients.js';
+import { events } from './events.js';
 import { createGuard } from './guard.js';
 import { logLevels } from './log-levels.js';
 import { logs } from './logs.js';
 import { metrics } from './metrics.js';
 import { mqConfig } from './mq-config.js';
 import { operations } from './operation.js';
+import { publish } from './publish.js';
 import { queueCollection } from './queue-collection.js';
 import { queueItem } from './queue-item.js';
+import { queuesOverview } from './queues-overview.js';
+import { retained } from './retained.js';
+import { subscriptions } from './subscriptions.js';
 import { createValidatorCompiler } from './validation.js';
 
 /** What the server is started with. */
@@ -71,6 +77,10 @@ const groups = [
   { path: '/queues', routes: [queueCollection, queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queue', routes: [queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: false },
+  { path: '', routes: [queuesOverview], tag: 'Queues', isCanonical: true },
+  { path: '', routes: [clients, subscriptions], tag: 'Clients', isCanonical: true },
+  { path: '', routes: [publish, retained], tag: 'Messages', isCanonical: true },
+  { path: '', routes: [events], tag: 'Operation', isCanonical: true },
   { path: '', routes: [operations, backups, metrics, logs, logLevels], tag: 'Operation', isCanonical: true },
 ] as const;
 

@@ -54,6 +54,8 @@ export class Connection implements Wire, OutboxOwner, Resumable, Supervised, Tra
   readonly facts: ConnectionFacts;
   readonly outbox: SocketOutbox;
   readonly client: Client;
+  bytesReceived = 0;
+  bytesSent = 0;
   readonly #host: ConnectionHost;
   readonly #transport: Transport;
   readonly #decoder: Decoder;
@@ -106,6 +108,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, Supervised, Tra
   /** Takes what was read: `chunk[0, length)` is valid during the call only. */
   onRead(chunk: Buffer, length: number): void {
     if (this.#state !== 'open') return;
+    this.bytesReceived += length;
     this.#host.context.counters.add(slot.bytesReceived, length);
     const carried = this.#decoder.carriedBytes;
     let state: DecoderState;
@@ -192,6 +195,7 @@ export class Connection implements Wire, OutboxOwner, Resumable, Supervised, Tra
   }
 
   onBytesOut(bytes: number): void {
+    this.bytesSent += bytes;
     this.#host.context.counters.add(slot.bytesSent, bytes);
     this.#host.context.counters.add(slot.socketWrites, 1);
   }

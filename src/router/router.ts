@@ -134,6 +134,24 @@ export class Router<S> {
     return this.#shares.get(filter, shareName);
   }
 
+  /** Every topic filter that messages are routed by, each once. The router may change between two steps. */
+  *filters(): IterableIterator<string> {
+    yield* this.#subscribers.filters();
+    for (const filter of this.#shares.filters()) if (this.#subscribers.countOf(filter) === 0) yield filter;
+    for (const filter of this.#queues.filters()) {
+      if (this.#subscribers.countOf(filter) === 0 && this.#shares.countOf(filter) === 0) yield filter;
+    }
+  }
+
+  /** What hangs on exactly this filter. */
+  targetsOf(filter: string): { subscribers: number; shareGroups: number; queues: number } {
+    return {
+      subscribers: this.#subscribers.countOf(filter),
+      shareGroups: this.#shares.countOf(filter),
+      queues: this.#queues.countOf(filter),
+    };
+  }
+
   /** What `queueOf` says about a subscriber of this filter has changed: its routes are made again. */
   touch(filter: string): void {
     this.#versions.touch(filter);

@@ -45,6 +45,19 @@ export class TopicTree<K, V> {
     return path === undefined ? undefined : valuesAt(path, filter)?.get(key);
   }
 
+  /** How many values a filter has. */
+  countOf(filter: string): number {
+    if (!hasWildcard(filter)) return this.#exact.get(filter)?.size ?? 0;
+    const path = this.#pathTo(filter);
+    return path === undefined ? 0 : (valuesAt(path, filter)?.size ?? 0);
+  }
+
+  /** Every filter that has values. The tree may change between two steps. */
+  *filters(): IterableIterator<string> {
+    yield* this.#exact.keys();
+    yield* filtersBelow(this.#root, '');
+  }
+
   /** Takes the value of `key` off a filter; false when there is none. */
   delete(filter: string, key: K): boolean {
     if (!hasWildcard(filter)) {
@@ -152,6 +165,15 @@ function isEmpty<K, V>(node: Node<K, V>): boolean {
     node.values === undefined &&
     node.hashValues === undefined
   );
+}
+
+/** `prefix` is the path to the node with its last slash. */
+function* filtersBelow<K, V>(node: Node<K, V>, prefix: string): IterableIterator<string> {
+  if (node.values !== undefined && prefix !== '') yield prefix.slice(0, -1);
+  // `a/#` hangs on the node of `a`.
+  if (node.hashValues !== undefined) yield `${prefix}#`;
+  if (node.plus !== undefined) yield* filtersBelow(node.plus, `${prefix}+/`);
+  for (const [level, child] of node.children ?? []) yield* filtersBelow(child, `${prefix}${level}/`);
 }
 
 function valuesAt<K, V>(path: readonly Node<K, V>[], filter: string): Map<K, V> | undefined {

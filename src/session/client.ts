@@ -78,6 +78,14 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
     return this.#session;
   }
 
+  get facts(): ClientFacts | undefined {
+    return this.#facts;
+  }
+
+  get traffic(): Pick<Wire, 'bytesReceived' | 'bytesSent'> {
+    return this.#wire;
+  }
+
   /** QoS > 0 publishes that are not acknowledged yet. */
   get unsettledCount(): number {
     return this.#state === 'connected' ? (this.#inbound?.pendingCount ?? 0) : 0;
@@ -375,6 +383,8 @@ export class Client implements PacketSink, SessionClient, AuthenticationOwner {
       keepAliveS: terms.keepAliveS,
       cleanStart: terms.cleanStart,
       expiryIntervalS: terms.expiryIntervalS,
+      connectedAtMs: Date.now(),
+      listener: this.#wire.facts.listener,
     };
     hooks.clients?.connected(this.#facts);
   }

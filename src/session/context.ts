@@ -45,6 +45,10 @@ export interface ClientFacts {
   readonly keepAliveS: number;
   readonly cleanStart: boolean;
   readonly expiryIntervalS: number;
+  /** Unix ms. */
+  readonly connectedAtMs: number;
+  /** Name of the listener it came through. */
+  readonly listener: string;
 }
 
 /** Hears of clients. */

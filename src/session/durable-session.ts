@@ -89,6 +89,11 @@ export class DurableSession implements Consumer {
     return this.#target;
   }
 
+  /** The definition of that queue, for its figures. */
+  get definition(): QueueDefinition | undefined {
+    return this.#definition;
+  }
+
   /** The id of that queue as a publish takes it. */
   get queueIds(): Uint32Array {
     return this.#queueIds;

@@ -35,6 +35,8 @@ export interface LocalMessage extends PublisherContext {
   readonly properties: Buffer;
   /** Seconds; 0 = does not expire. */
   readonly messageExpiryInterval: number;
+  /** What a shard cannot store now is not offered again: somebody waits for the answer. */
+  readonly isOfferedOnce?: boolean;
 }
 
 /** The part of the retained store that is used here. */
@@ -57,8 +59,8 @@ export interface LocalPublisherDeps {
   readonly retained: RetainedSink | undefined;
 }
 
-/** Hears the end: false when a queue refused the message for good. */
-export type LocalSettled = (ok: boolean) => void;
+/** Hears the end: false when a queue refused the message for good, and why. */
+export type LocalSettled = (ok: boolean, status: PublishStatus) => void;
 
 /** Most messages that are not settled everywhere, and their bytes. */
 const unfinishedMax = 10_000;
@@ -82,7 +84,8 @@ class Publication implements Publisher {
   /** Targets that have to be offered again. */
   failed: ShardQueues[] = [];
   waiting = 0;
-  ok = true;
+  /** The first failure that counts. */
+  status: PublishStatus = PublishStatus.stored;
 
   constructor(owner: LocalPublisher, message: LocalMessage, settled: LocalSettled | undefined) {
     const { clientId, username, peername, protocolVersion } = message;
@@ -102,8 +105,9 @@ class Publication implements Publisher {
       const target = this.targets[token];
       const isTemporary = status === PublishStatus.shardDown || status === PublishStatus.storeError;
       // The retained row is not offered again: meanwhile a client may have replaced it.
-      if (target !== undefined && isTemporary) this.failed.push(target);
-      else this.ok = false;
+      if (target !== undefined && isTemporary && this.message.isOfferedOnce !== true)
+        this.failed.push(target);
+      else if (this.status === PublishStatus.stored) this.status = status;
     }
     if (this.waiting === 0) this.owner.finish(this);
   }
@@ -191,7 +195,7 @@ export class LocalPublisher {
     publication.handle?.close();
     this.#unfinished--;
     this.#unfinishedBytes -= publication.bytes;
-    publication.settled?.(publication.ok);
+    publication.settled?.(publication.status === PublishStatus.stored, publication.status);
   }
 
   /** Publishes what waits, in order, until a ring has no room. */

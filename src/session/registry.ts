@@ -66,6 +66,7 @@ export class SessionRegistry {
     }
     if (this.#sessions.size >= context.config.sessionsMax) return undefined;
     const session = new Session(clientId, owner, context);
+    session.createdAtMs = Date.now();
     this.#sessions.set(clientId, session);
     context.counters.add(slot.sessions, 1);
     return { session, sessionPresent: false };

@@ -37,14 +37,17 @@ export class RetainedDeletions {
     return this.#byTopic.get(topic.toString('latin1', start, end))?.at(-1)?.shardId ?? -1;
   }
 
-  /** Deletes the row of a topic for good. */
-  add(shardId: number, rowId: number, topic: string): void {
+  /** Deletes the row of a topic for good; `done` when it is gone. */
+  add(shardId: number, rowId: number, topic: string, done?: () => void): void {
     const deletion = { shardId, rowId };
     const known = this.#byTopic.get(topic);
     if (known === undefined) this.#byTopic.set(topic, [deletion]);
     else known.push(deletion);
     this.#count++;
-    this.#rows.remove(shardId, RowStore.retained, rowId, () => this.#confirmed(deletion, topic));
+    this.#rows.remove(shardId, RowStore.retained, rowId, () => {
+      this.#confirmed(deletion, topic);
+      done?.();
+    });
   }
 
   /** Writes the deletions of a topic once more; the newest settles `token` at `publisher`. False: there are none. */

@@ -11,7 +11,8 @@
 import type { Config } from '../config/config.js';
 import { isShare } from '../mqtt/topic.js';
 import { isQueueSubscription } from '../router/queue-subscription.js';
-import { RetainedIndex, volatileRow } from '../router/retained-index.js';
+import type { RetainedCursor } from '../router/retained-cursor.js';
+import { RetainedIndex, volatileRow, type RetainedMessage } from '../router/retained-index.js';
 import { decodeRetained, encodeRetained, retainedHeaderBytes } from '../router/retained-record.js';
 import { sizeOf } from '../router/retained-table.js';
 import { hashTopic } from '../router/route-cache.js';
@@ -214,6 +215,38 @@ export class RetainedStore {
     if (removed === 0) return;
     this.#counters.add(counterSlot.retainedExpired, removed);
     this.#showSize();
+  }
+
+  /** A walk over the messages that `filter`, which must be valid, matches; some may have expired. */
+  matches(filter: string): RetainedCursor {
+    return this.#index.matches(filter);
+  }
+
+  /** What a topic has, valid until the next call; undefined when it has nothing or that has expired. */
+  find(topicName: string): RetainedMessage | undefined {
+    const topic = Buffer.from(topicName);
+    const slot = this.#index.find(topic, 0, topic.length);
+    const message = slot < 0 ? undefined : this.#index.messageAt(slot);
+    return message !== undefined && message.expiresAtMs > this.#clock.nowMs() ? message : undefined;
+  }
+
+  /**
+   * Takes the message of a topic away without telling its subscribers; `done` when a restart would not bring it back. False:
+   * there is none, or the broker says it about itself.
+   */
+  forget(topicName: string, done: () => void): boolean {
+    const topic = Buffer.from(topicName);
+    const slot = this.#index.find(topic, 0, topic.length);
+    if (slot < 0 || this.#index.rowIdOf(slot) === volatileRow) return false;
+    this.#deletions.add(
+      this.#index.shardIdOf(slot),
+      this.#index.rowIdOf(slot),
+      topic.toString('latin1'),
+      done,
+    );
+    this.#index.remove(slot);
+    this.#showSize();
+    return true;
   }
 
   /** Ends all feeds. */

@@ -230,6 +230,7 @@ export class SessionStore {
     }
     const session = registry.restore(state.clientId, state.owner, this.#context);
     session.expiryIntervalS = expiryS;
+    session.awaySinceMs = state.awaySinceMs === 0 ? Date.now() : state.awaySinceMs;
     const durable = session.makeDurable();
     durable.restoreState(place, state.sentMax);
     for (const group of groups) this.#restoreGroup(session, group);

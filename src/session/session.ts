@@ -16,7 +16,7 @@ import { hashTopic } from '../router/route-cache.js';
 import type { SubscriptionOptions } from '../router/route.js';
 import type { ShareSeat } from '../router/share-group.js';
 import { slot } from '../telemetry/counter-layout.js';
-import type { ClientIdentity, GatewayContext } from './context.js';
+import type { ClientFacts, ClientIdentity, GatewayContext } from './context.js';
 import type { Inbound } from './inbound.js';
 import { DurableSession, type RowPlace } from './durable-session.js';
 import type { LiveMessage } from './message.js';
@@ -52,6 +52,9 @@ export interface SharedSubscription {
 /** What the registry and the session need of the connection's protocol object. */
 export interface SessionClient {
   readonly identity: ClientIdentity | undefined;
+  /** Undefined until CONNACK. */
+  readonly facts: ClientFacts | undefined;
+  readonly traffic: Pick<Wire, 'bytesReceived' | 'bytesSent'>;
   /** Another connection has taken the client id: DISCONNECT 0x8E, close. */
   takenOver(): void;
   /** Our own decision: DISCONNECT with that reason, close. */
@@ -76,6 +79,10 @@ export class Session {
   filterLength = 0;
   /** Seconds after the connection; Infinity = never ends. */
   expiryIntervalS = 0;
+  /** Unix ms; 0 = of an earlier run, which left no word of it. */
+  createdAtMs = 0;
+  /** Unix ms when it lost its last connection; 0 = not yet in this run. */
+  awaySinceMs = 0;
   readonly #context: GatewayContext;
   #live: Map<string, SubscriptionOptions> | undefined;
   #queues: Map<string, QueueSubscriptionState> | undefined;
@@ -203,6 +210,7 @@ export class Session {
     this.outbound.disconnected();
     if (this.#state === 'ended') return;
     this.#state = 'away';
+    this.awaySinceMs = Date.now();
     this.isResumed = true;
     if (this.expiryIntervalS === 0) {
       this.end();

@@ -28,6 +28,9 @@ export interface Wire {
   readonly facts: ConnectionFacts;
   /** `ip:port` of the peer, as in `facts`. */
   readonly peername: string;
+  /** What came and went so far, in MQTT bytes. */
+  readonly bytesReceived: number;
+  readonly bytesSent: number;
   /** The version that CONNECT named: what the decoder accepts from here on. */
   setVersion(version: ProtocolVersion): void;
   /** Close the connection when no packet arrives for so long; 0 = never. */

@@ -191,7 +191,7 @@ export interface Shards {
   purgeQueue(definition: QueueDefinition): Promise<number>;
   queueStats(definition: QueueDefinition): Promise<QueueStats>;
   /**
-   * Figures of these queues by id, in the order of `queueMetrics`, with few calls; never rejects. Left out are those that
+   * Figures of these queues by id, in the order of `figureFields`, with few calls; never rejects. Left out are those that
    * their shard does not have or cannot tell about.
    */
   queueFigures(definitions: readonly QueueDefinition[]): Promise<ReadonlyMap<number, Float64Array>>;

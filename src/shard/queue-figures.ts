@@ -2,7 +2,7 @@
  * Figures of many queues in few control calls: one array of numbers instead of an object per queue. Both threads.
  *
  *   call    queue ids, at most 64 of one shard
- *   answer  f64 per queue and metric, in the order of `queueMetrics`; NaN for a queue that is not there
+ *   answer  f64 per queue and figure, in the order of `figureFields`; NaN for a queue that is not there
  *
  * Always true: a call keeps its shard from messages for the time of 64 queues at most, however many there are; what one
  * shard cannot tell is left out and the others are not. With 20 queues a scrape sends one message to a shard instead of 20.
@@ -11,15 +11,20 @@ import type { QueueDefinition, QueueStats } from '../queue/definition.js';
 import { queueMetrics } from '../telemetry/metric-catalogue.js';
 import type { ControlResult } from './protocol.js';
 
+/** What is told about a queue, in this order: its metrics, then what is no metric. */
+export const figureFields = [...queueMetrics.map(({ field }) => field), 'inRate', 'outRate'] as const;
+/** A field of `QueueStats` that is told. */
+export type FigureField = (typeof figureFields)[number];
+
 /** Queues per call. */
 const QUEUES_MAX = 64;
 
 /** Puts statistics into the form of the answer. */
 export function packFigures(stats: readonly (QueueStats | undefined)[]): Float64Array {
-  const figures = new Float64Array(stats.length * queueMetrics.length);
+  const figures = new Float64Array(stats.length * figureFields.length);
   let at = 0;
   for (const each of stats) {
-    for (const { field } of queueMetrics) figures[at++] = each === undefined ? Number.NaN : each[field];
+    for (const field of figureFields) figures[at++] = each === undefined ? Number.NaN : each[field];
   }
   return figures;
 }
@@ -47,7 +52,7 @@ export async function readFigures(
       group.map(({ id }) => id),
     )) as Float64Array;
     for (const [index, { id }] of group.entries()) {
-      const row = figures.subarray(index * queueMetrics.length, (index + 1) * queueMetrics.length);
+      const row = figures.subarray(index * figureFields.length, (index + 1) * figureFields.length);
       if (!Number.isNaN(row[0])) known.set(id, row);
     }
   };

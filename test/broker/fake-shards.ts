@@ -11,8 +11,7 @@ import type {
   QueueStats,
 } from '../../src/queue/definition.js';
 import type { ShardState } from '../../src/shard/link.js';
-import { packFigures } from '../../src/shard/queue-figures.js';
-import { queueMetrics } from '../../src/telemetry/metric-catalogue.js';
+import { figureFields, packFigures } from '../../src/shard/queue-figures.js';
 
 type Call = 'create' | 'update' | 'delete' | 'purge' | 'stats' | 'consumers' | 'peek';
 
@@ -106,7 +105,7 @@ export class FakeShards implements QueueStore, ShardControl {
   async queueFigures(definitions: readonly QueueDefinition[]): Promise<ReadonlyMap<number, Float64Array>> {
     const stats = await Promise.allSettled(definitions.map((definition) => this.queueStats(definition)));
     const known = stats.flatMap((answer) => (answer.status === 'fulfilled' ? [answer.value] : []));
-    const length = queueMetrics.length;
+    const length = figureFields.length;
     const figures = packFigures(known);
     return new Map(
       known.map(({ queueId }, index) => [queueId, figures.subarray(index * length, (index + 1) * length)]),

@@ -10,8 +10,14 @@ import { BackupService } from '../../src/broker/backup.js';
 import { MqConfigStore } from '../../src/broker/mq-config-store.js';
 import { QueueService } from '../../src/broker/queue-service.js';
 import { type Environment, loadConfig } from '../../src/config/config.js';
+import { createGateway } from '../../src/net/gateway.js';
 import { QueueCatalogue } from '../../src/router/queue-catalogue.js';
+import { Router } from '../../src/router/router.js';
+import type { Session } from '../../src/session/session.js';
 import type { Consumer } from '../../src/shard/link.js';
+import { Counters, createCounterMemory, MAIN_BLOCK } from '../../src/telemetry/counter.js';
+import { createLogger } from '../../src/telemetry/logger.js';
+import { FakeShards as GatewayShards } from '../session/fake-shards.js';
 import { FakeCheckpoints } from './fake-checkpoints.js';
 import { FakeShards } from './fake-shards.js';
 
@@ -40,7 +46,8 @@ export interface FixtureOptions {
 export async function createFixture({ env = {}, directory }: FixtureOptions = {}) {
   const folder = directory ?? (await mkdtemp(join(tmpdir(), 'sluice-test-')));
   const file = join(folder, 'mq-config.json');
-  const mqConfig = await MqConfigStore.open({ file, config: loadConfig(env).mq, env });
+  const config = loadConfig({ SLUICE_MQTT_PORT: '0', ...env });
+  const mqConfig = await MqConfigStore.open({ file, config: config.mq, env });
   const shards = new FakeShards();
   const catalogue = new QueueCatalogue();
   const log = memoryLog();
@@ -51,6 +58,21 @@ export async function createFixture({ env = {}, directory }: FixtureOptions = {}
     log,
     now: () => 1_700_000_000_000,
     pause: () => new Promise(setImmediate),
+  });
+  const gatewayShards = new GatewayShards();
+  const router = new Router<Session>();
+  catalogue.watch((change, { id, topicFilter }) => {
+    if (change === 'added') router.addQueue(topicFilter, { queueId: id, shardId: 0 });
+    if (change === 'removed') router.removeQueue(topicFilter, id);
+  });
+  const counterMemory = createCounterMemory(1);
+  const gateway = createGateway({
+    config,
+    shards: gatewayShards,
+    catalogue,
+    router,
+    counters: new Counters(counterMemory, MAIN_BLOCK),
+    logger: createLogger({ level: 'silent', format: 'text' }),
   });
   const clients = new Map<number, string>();
   const broker: { state: BrokerState; nowMs: number } = { state: 'running', nowMs: 1000 };
@@ -65,6 +87,8 @@ export async function createFixture({ env = {}, directory }: FixtureOptions = {}
         return clientId === undefined ? undefined : consumer(clientId);
       },
     },
+    gateway: gateway.context,
+    counterMemory,
     backups: new BackupService({
       shards: new FakeCheckpoints(),
       dataDir: folder,
@@ -88,7 +112,15 @@ export async function createFixture({ env = {}, directory }: FixtureOptions = {}
     clients,
     broker,
     admin,
-    remove: () => rm(folder, { recursive: true, force: true }),
+    /** What clients connect to, after `listen`. Its shards are fakes of their own. */
+    gateway,
+    gatewayShards,
+    counterMemory,
+    remove: () => {
+      admin.overview.close();
+      gateway.close();
+      return rm(folder, { recursive: true, force: true });
+    },
   };
 }
 export type Fixture = Awaited<ReturnType<typeof createFixture>>;

@@ -189,6 +189,8 @@ describe('$SYS/broker', () => {
 });
 
 const facts: ClientFacts = {
+  connectedAtMs: 0,
+  listener: 'tcp',
   clientId: 'dev/1',
   username: 'u',
   peername: '10.0.0.1:1000',

@@ -10,7 +10,6 @@ import { expect } from 'vitest';
 
 import { ApiKeys } from '../../src/auth/api-key.js';
 import { buildApp } from '../../src/http/server.js';
-import { createCounterMemory } from '../../src/telemetry/counter.js';
 import { createLogging } from '../../src/telemetry/logger.js';
 import { createFixture, type FixtureOptions } from '../broker/fixture.js';
 
@@ -43,7 +42,7 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
   const fixture = await createFixture(options);
   const logged: string[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
-  const counterMemory = createCounterMemory(1);
+  const { counterMemory } = fixture;
   const logging = createLogging({ level: 'info', format: 'json', stream: { write: () => undefined } });
   const app = await buildApp({
     admin: fixture.admin,
@@ -78,7 +77,6 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
   return {
     ...fixture,
     app,
-    counterMemory,
     logging,
     document: described,
     logged,
