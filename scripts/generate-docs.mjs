@@ -10,10 +10,19 @@ import { documents, fillTables, renderTables } from './render-docs.mjs';
 
 const root = new URL('..', import.meta.url);
 const { internalVariables, sections } = await import(new URL('dist/config/schema.js', root).href);
-const { catalogue, queueMetrics } = await import(new URL('dist/telemetry/metric-catalogue.js', root).href);
+const { catalogue, queueMetrics, statusMetrics } = await import(
+  new URL('dist/telemetry/metric-catalogue.js', root).href
+);
 const { restErrors } = await import(new URL('dist/http/error.js', root).href);
 
-const tables = renderTables({ sections, internalVariables, catalogue, queueMetrics, restErrors });
+const tables = renderTables({
+  sections,
+  internalVariables,
+  catalogue,
+  queueMetrics,
+  statusMetrics,
+  restErrors,
+});
 const { commandTree } = await import(new URL('dist/cli/program.js', root).href);
 const { commandVariables } = await import(new URL('dist/config/command-variables.js', root).href);
 const commands = renderCommands(commandTree(), commandVariables);

@@ -12,8 +12,15 @@ export const documents = ['README.md', 'docs/configuration.md', 'docs/errors.md'
 /** Sections that the README shows; the rest is one link away. */
 const readmeSections = new Set(['Listeners', 'Storage', 'Threads', 'Process']);
 
-/** All tables by name. `source` holds `sections`, `internalVariables`, `catalogue`, `queueMetrics` and `restErrors` as `src/` exports them. */
-export function renderTables({ sections, internalVariables, catalogue, queueMetrics, restErrors }) {
+/** All tables by name. `source` holds `sections`, `internalVariables`, `catalogue`, `queueMetrics`, `statusMetrics` and `restErrors` as `src/` exports them. */
+export function renderTables({
+  sections,
+  internalVariables,
+  catalogue,
+  queueMetrics,
+  statusMetrics,
+  restErrors,
+}) {
   return {
     'main configuration': renderVariables(sections.filter(({ title }) => readmeSections.has(title))),
     configuration: renderSections(sections),
@@ -26,7 +33,9 @@ export function renderTables({ sections, internalVariables, catalogue, queueMetr
       Object.values(catalogue).map((metric) => [
         code(metric.name),
         metric.kind === 'family' ? 'counter' : metric.kind,
-        metric.kind === 'family' ? labelText(metric) : '',
+        [metric.per && code(metric.per), metric.kind === 'family' && labelText(metric)]
+          .filter(Boolean)
+          .join('; '),
         { main: 'main thread', worker: 'shard workers', both: 'all threads' }[metric.writer],
         metric.help,
       ]),
@@ -34,6 +43,15 @@ export function renderTables({ sections, internalVariables, catalogue, queueMetr
     'REST errors': table(
       ['Code', 'Status', 'Meaning'],
       Object.entries(restErrors).map(([name, { status, meaning }]) => [code(name), status, meaning]),
+    ),
+    'status metrics': table(
+      ['Name', 'Kind', 'Labels', 'Meaning'],
+      Object.values(statusMetrics).map(({ name, kind, labels, help }) => [
+        code(name),
+        kind,
+        labels.map(code).join(', '),
+        help,
+      ]),
     ),
     'queue metrics': table(
       ['Name', 'Kind', 'Meaning'],

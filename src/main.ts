@@ -49,6 +49,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
       apiKeys,
       counterMemory: broker.counterMemory,
       logging,
+      monitoring: { queuesMax: config.metricsQueuesMax, dataDir: broker.dataDir },
       host: config.httpHost,
       port: config.httpPort,
       drainTimeoutMs: config.drainTimeoutMs,

@@ -42,6 +42,14 @@ export function createRingMemory(dataBytes: number): SharedArrayBuffer {
   return new SharedArrayBuffer(HEADER_BYTES + dataBytes);
 }
 
+/** Part of a ring that is in use, 0 to 1; from any thread, and a moment old. */
+export function ringFill(memory: SharedArrayBuffer): number {
+  const header = new Int32Array(memory, 0, HEADER_BYTES / 4);
+  const used = (Atomics.load(header, TAIL) - Atomics.load(header, HEAD)) | 0;
+  // The two are read one after the other: the reader may have gone on in between.
+  return Math.max(0, used) / (memory.byteLength - HEADER_BYTES);
+}
+
 /** Rounds a frame length up to the ring's alignment. */
 export function alignFrame(bytes: number): number {
   return (bytes + 7) & ~7;

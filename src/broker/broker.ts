@@ -22,6 +22,7 @@ import { shareQueueStrategy } from '../session/share-queue.js';
 import { ShardPool } from '../shard/pool.js';
 import { CounterReader, Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
+import { LoopProbe } from '../telemetry/loop-probe.js';
 import { Admin, type BrokerState } from './admin.js';
 import { BackupService } from './backup.js';
 import { refuseUnfinishedRestore } from './data-file.js';
@@ -53,6 +54,7 @@ export class Broker {
   readonly #sys: SysService;
   readonly #authenticator: ReloadableAuthenticator;
   readonly #access: AccessControl | undefined;
+  readonly #probe: LoopProbe;
   readonly #setState: (state: BrokerState) => void;
 
   constructor(parts: {
@@ -65,6 +67,7 @@ export class Broker {
     sys: SysService;
     authenticator: ReloadableAuthenticator;
     access: AccessControl | undefined;
+    probe: LoopProbe;
     setState: (state: BrokerState) => void;
   }) {
     this.admin = parts.admin;
@@ -77,7 +80,9 @@ export class Broker {
     this.#sys = parts.sys;
     this.#authenticator = parts.authenticator;
     this.#access = parts.access;
+    this.#probe = parts.probe;
     this.#setState = parts.setState;
+    this.#probe.start();
   }
 
   /** Reads certificates, passwords, keys and rules again; what is unusable is logged and its old one stays. */
@@ -90,6 +95,7 @@ export class Broker {
   /** Stops accepting, lets what is under way settle, tells clients, closes the shards. Bounded by `drainTimeoutMs`. */
   async stop(): Promise<void> {
     this.#setState('draining');
+    this.#probe.stop();
     this.#sys.stop();
     this.admin.overview.close();
     await this.#gateway.drain();
@@ -204,6 +210,7 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       sys,
       authenticator,
       access,
+      probe: new LoopProbe(counters),
       setState: (next) => {
         state = next;
       },

@@ -15,7 +15,17 @@ export const logLevelNames = ['trace', 'debug', 'info', 'warn', 'error', 'fatal'
 export type LogLevel = (typeof logLevelNames)[number];
 
 /** Parts of the broker that log, by the name that stands in their lines; what has none belongs to `broker`. */
-export const logModules = ['audit', 'auth', 'broker', 'http', 'mqtt', 'queues', 'shard', 'trace'] as const;
+export const logModules = [
+  'audit',
+  'auth',
+  'backup',
+  'broker',
+  'http',
+  'mqtt',
+  'queues',
+  'shard',
+  'trace',
+] as const;
 
 /** Levels by part. */
 export type ModuleLevels = Readonly<Record<string, LogLevel>>;

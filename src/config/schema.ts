@@ -16,6 +16,7 @@ import { protocolSettings } from './protocol-settings.js';
 import { retainedSettings } from './retained-settings.js';
 import { sessionSettings } from './session-settings.js';
 import { share } from './share-settings.js';
+import { telemetrySettings } from './telemetry-settings.js';
 import { sysSettings, willSettings } from './sys-settings.js';
 import { authentication } from './auth-settings.js';
 import { GB, KB, MB } from './unit.js';
@@ -334,6 +335,7 @@ export interface Config
     Values<typeof sysSettings>,
     Values<typeof aclSettings>,
     Values<typeof share>,
+    Values<typeof telemetrySettings>,
     Values<typeof operation> {
   readonly mq: MqConfig;
 }
@@ -359,6 +361,7 @@ export const sections: readonly Section[] = [
   { title: 'Broker topics', parent: undefined, fields: sysSettings },
   { title: 'Authorisation', parent: undefined, fields: aclSettings },
   { title: 'Shared subscriptions', parent: undefined, fields: share },
+  { title: 'Monitoring', parent: undefined, fields: telemetrySettings },
   { title: 'Process', parent: undefined, fields: operation },
   { title: 'Queues', parent: 'mq', fields: mq },
 ];

@@ -1,17 +1,19 @@
 /**
  * The metrics as Prometheus text. Main thread.
  *
- * Always true: a scrape never fails because of queues: those whose shard is down, or all while queues are switched off,
- * are left out. Asks for a key like every other route that reads. Cost: a call to a shard per 64 queues.
- * Source: the path is EMQX's, so that its scrape settings stay.
+ * Always true: a scrape never fails because of queues or the disk: those whose shard is down, or all while queues are switched
+ * off, are left out. Asks for a key like every other route that reads. Cost: a call to a shard per 64 queues.
+ * Source: `/metrics` is where Prometheus looks by itself, the other path is EMQX's, so that its scrape settings stay.
  */
+import { statfs } from 'node:fs/promises';
 import Type from 'typebox';
 
 import type { Admin } from '../broker/admin.js';
 import { OperatorError } from '../broker/operator-error.js';
 import type { QueueDefinition } from '../queue/definition.js';
 import { CounterReader } from '../telemetry/counter.js';
-import { MetricsText, QUEUES_SHOWN_MAX, type QueueSample } from '../telemetry/prometheus.js';
+import { OtherQueues } from '../telemetry/other-queues.js';
+import { MetricsText, type MetricsSample, type StatusSample } from '../telemetry/prometheus.js';
 import { answers, type App, operation, type RouteGroup } from './app.js';
 
 const Text = Type.Unsafe<string>({
@@ -19,43 +21,102 @@ const Text = Type.Unsafe<string>({
   content: { 'text/plain': { schema: Type.String() } },
 });
 
-/** Adds the route. */
-export async function metrics(app: App, group: RouteGroup): Promise<void> {
-  const { admin, counterMemory } = group;
+const diskMs = 10_000;
+
+/** What is shown besides what every group of routes knows. */
+export interface Monitoring {
+  /** Queues with series of their own. */
+  readonly queuesMax: number;
+  /** Whose file system is looked at; left out: none. */
+  readonly dataDir?: string;
+}
+
+/** Adds the routes; the group lies at the root, because one of them is outside of the API. */
+export async function metrics(app: App, group: RouteGroup & { monitoring: Monitoring }): Promise<void> {
+  const { counterMemory, monitoring } = group;
   // Made when first asked for: it also watches the event loop and the garbage collector.
   let metricsText: MetricsText | undefined;
-  const make = inTurns(async (text: MetricsText) => await text.make(await queueSamples(admin)));
+  const source = new MetricsSource(group.admin, monitoring);
+  const make = inTurns(async (text: MetricsText) => await text.make(await source.read()));
 
-  app.route({
-    method: 'GET',
-    url: '/prometheus/stats',
-    schema: {
-      ...operation(group, 'getMetrics'),
-      summary: 'All metrics in the text format of Prometheus',
-      description:
-        'Those of the queues come from the shards and are exact; the others are up to a second old. The first ' +
-        `${QUEUES_SHOWN_MAX} queues in order of creation are shown one by one; sums have all.`,
-      response: answers({ 200: Text }),
-    },
-    handler: async (_request, reply) => {
-      metricsText ??= new MetricsText(new CounterReader(counterMemory), () => performance.now());
-      return await reply.type(metricsText.contentType).send(await make(metricsText));
-    },
-  });
+  for (const [url, operationId] of [
+    ['/metrics', 'getMetrics'],
+    ['/api/v5/prometheus/stats', 'getPrometheusStats'],
+  ] as const) {
+    app.route({
+      method: 'GET',
+      url,
+      schema: {
+        ...operation(group, operationId),
+        summary: 'All metrics in the text format of Prometheus',
+        description:
+          'Those of the queues come from the shards and are exact; the others are up to a second old. The first ' +
+          `${monitoring.queuesMax} queues in order of creation have series of their own; the others are summed.`,
+        response: answers({ 200: Text }),
+      },
+      handler: async (_request, reply) => {
+        metricsText ??= new MetricsText(new CounterReader(counterMemory), () => performance.now());
+        return await reply.type(metricsText.contentType).send(await make(metricsText));
+      },
+    });
+  }
 }
 
-async function queueSamples(admin: Admin): Promise<QueueSample[]> {
-  const queues = shownQueues(admin);
-  const known = await admin.queueFigures(queues);
-  return queues.flatMap(({ id, name }) => {
-    const figures = known.get(id);
-    return figures === undefined ? [] : [{ name, figures }];
-  });
+/** Reads what the counters do not hold. */
+class MetricsSource {
+  readonly #admin: Admin;
+  readonly #queuesMax: number;
+  readonly #dataDir: string | undefined;
+  readonly #others = new OtherQueues();
+  #disk: StatusSample['disk'];
+  #diskAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(admin: Admin, { queuesMax, dataDir }: Monitoring) {
+    this.#admin = admin;
+    this.#queuesMax = queuesMax;
+    this.#dataDir = dataDir;
+  }
+
+  async read(): Promise<MetricsSample> {
+    const all = definitionsOf(this.#admin);
+    const shown = all.slice(0, this.#queuesMax);
+    const [figures, disk] = await Promise.all([this.#admin.queueFigures(all), this.#readDisk()]);
+    const queues = shown.flatMap(({ id, name }) => {
+      const row = figures.get(id);
+      return row === undefined ? [] : [{ name, figures: row }];
+    });
+    const count = all.length - shown.length;
+    const otherIds = new Set(all.slice(this.#queuesMax).map(({ id }) => id));
+    const sums = this.#others.add(figures, (queueId) => otherIds.has(queueId));
+    const { state, version, uptimeMs } = this.#admin.status();
+    const shards = this.#admin
+      .shards()
+      .map(({ shardId, state: shardState }) => ({ shardId, isUp: shardState === 'up' }));
+    const isReady = state === 'running' && shards.every(({ isUp }) => isUp);
+    return {
+      status: { version, uptimeMs, isReady, shards, disk },
+      queues,
+      others: count > 0 ? { count, figures: sums } : undefined,
+    };
+  }
+
+  async #readDisk(): Promise<StatusSample['disk']> {
+    const nowMs = performance.now();
+    if (this.#dataDir === undefined || nowMs - this.#diskAtMs < diskMs) return this.#disk;
+    this.#diskAtMs = nowMs;
+    try {
+      const { bavail, blocks, bsize } = await statfs(this.#dataDir);
+      this.#disk = { freeBytes: bavail * bsize, sizeBytes: blocks * bsize };
+    } catch {
+      this.#disk = undefined;
+    }
+    return this.#disk;
+  }
 }
 
-function shownQueues(admin: Admin): QueueDefinition[] {
+function definitionsOf(admin: Admin): QueueDefinition[] {
   try {
-    return admin.queues().slice(0, QUEUES_SHOWN_MAX);
+    return admin.queues();
   } catch (error) {
     if (error instanceof OperatorError) return [];
     throw error;

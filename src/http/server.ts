@@ -25,7 +25,8 @@ import { events } from './events.js';
 import { createGuard } from './guard.js';
 import { logLevels } from './log-levels.js';
 import { logs } from './logs.js';
-import { metrics } from './metrics.js';
+import { health } from './health.js';
+import { metrics, type Monitoring } from './metrics.js';
 import { mqConfig } from './mq-config.js';
 import { operations } from './operation.js';
 import { publish } from './publish.js';
@@ -50,6 +51,8 @@ export interface HttpServerOptions {
   readonly version: string;
   /** What was logged, and the levels. */
   readonly logging: Pick<Logging, 'recent' | 'levels'>;
+  /** What the metrics show; left out: 1,000 queues, and nothing about the disk. */
+  readonly monitoring?: Monitoring;
   /** Faults are logged here; requests are not. */
   readonly logger: FastifyBaseLogger;
 }
@@ -81,7 +84,7 @@ const groups = [
   { path: '', routes: [clients, subscriptions], tag: 'Clients', isCanonical: true },
   { path: '', routes: [publish, retained], tag: 'Messages', isCanonical: true },
   { path: '', routes: [events], tag: 'Operation', isCanonical: true },
-  { path: '', routes: [operations, backups, metrics, logs, logLevels], tag: 'Operation', isCanonical: true },
+  { path: '', routes: [operations, backups, logs, logLevels], tag: 'Operation', isCanonical: true },
 ] as const;
 
 /** Builds the server and listens. Throws `OperationalError` ERR_LISTEN when the address cannot be used. */
@@ -153,6 +156,9 @@ export async function buildApp(
     for (const add of routes) await app.register(add, group);
   }
   await app.register(dashboardFiles);
+  const atRoot = { ...options, prefix: '', tag: 'Operation', isCanonical: true };
+  await app.register(health, atRoot);
+  await app.register(metrics, { ...atRoot, monitoring: options.monitoring ?? { queuesMax: 1000 } });
   refuseOtherMethods(app, known);
   await app.ready();
   return app;

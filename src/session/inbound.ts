@@ -47,6 +47,9 @@ const queueIdBytes = 4;
 /** Pause before a shard that is down is asked again what it has. */
 const doubtRetryMs = 250;
 
+/** One publish in 64 is timed: both clock reads together cost the others less than a nanosecond each. */
+const sampleMask = 63;
+
 /** What the inbound half tells its client object. */
 export interface InboundOwner {
   /** A QoS > 0 publish failed and MQTT 3 has no word for it: close without acknowledgement. */
@@ -74,6 +77,9 @@ export class Inbound implements Publisher, AckSink {
   /** QoS > 0 publishes of this connection that are not answered to the end. */
   #open = 0;
   #state: 'open' | 'settling-qos2' | 'closed' = 'open';
+  /** Packet id of the publish whose time to its acknowledgement is taken; 0 = none. */
+  #sampledId = 0;
+  #sampledAtMs = 0;
   #waits: 'nothing' | 'ring' | 'acks' | 'turn' | 'subscriber' | 'doubt' = 'nothing';
   readonly #goOn = (): void => this.#resume();
 
@@ -356,6 +362,10 @@ export class Inbound implements Publisher, AckSink {
       settlements,
     );
     if (settlements === 0) return;
+    if ((token & sampleMask) === 0) {
+      this.#sampledId = packetId;
+      this.#sampledAtMs = this.#gateway.clock.nowMs();
+    }
     const handle = (this.#handle ??= shards.openPublisher(this));
     if (queues.length > 0) pace.publishesLeft--;
     for (let i = 0; i < queues.length; i++) {
@@ -453,6 +463,11 @@ export class Inbound implements Publisher, AckSink {
       return;
     }
     this.#write(kind === AckKind.puback ? packetType.puback : packetType.pubrec, packetId, reason);
+    if (packetId === this.#sampledId) {
+      this.#sampledId = 0;
+      const { clock, counters } = this.#gateway;
+      counters.observe('publishAckSeconds', (clock.nowMs() - this.#sampledAtMs) / 1000);
+    }
   }
 
   /** A PUBREC for a message that an earlier connection of this session has sent. */

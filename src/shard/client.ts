@@ -20,6 +20,7 @@ import {
   type PublishRanges,
   type RowStore,
 } from './link.js';
+import type { Counters } from '../telemetry/counter.js';
 import type { OpenPublisher } from './open-publisher.js';
 import { Outstanding } from './outstanding.js';
 import {
@@ -36,6 +37,10 @@ import {
 import { RecordWriter } from './record-writer.js';
 
 const ACKS_PER_FRAME_MAX = 4096;
+/** One message in 64 of a queue is timed. */
+const SAMPLE_MASK = 63;
+/** The time of the publish in a record, as an index into f64 from the record's start. */
+const PUBLISHED_AT_F64 = 4;
 const TWO_32 = 0x1_0000_0000;
 /** Room beside the record itself and the frame that opens its publisher: frame header, queue ids of a usual publish. */
 const PUBLISH_SLACK_BYTES = 4096;
@@ -68,12 +73,14 @@ export class ShardClient implements AttachmentOwner {
   readonly shardId: number;
   /** Called when something was written and a flush is due this turn. */
   readonly #onWritten: () => void;
+  readonly #counters: Counters | undefined;
   #state: 'up' | 'down' = 'down';
   /** Counts incarnations from 1; the worker's tags carry it modulo 15. */
   #incarnation = 0;
   #out!: RingWriter;
   #in!: RingReader;
   #arenaWords!: Uint32Array;
+  #arenaF64!: Float64Array;
   #counts!: Int32Array;
   #publishFillMax = 0;
   /** Room beside the records that a publish may need. */
@@ -111,8 +118,10 @@ export class ShardClient implements AttachmentOwner {
     offset: 0,
   };
 
-  constructor(shardId: number, onWritten: () => void) {
+  /** `counters` are those of the main thread; left out, no times are taken. */
+  constructor(shardId: number, onWritten: () => void, counters?: Counters) {
     this.shardId = shardId;
+    this.#counters = counters;
     this.#onWritten = onWritten;
   }
 
@@ -137,6 +146,7 @@ export class ShardClient implements AttachmentOwner {
     this.#out = new RingWriter(memory.toWorker);
     this.#in = new RingReader(memory.toMain);
     this.#arenaWords = new Uint32Array(memory.arena);
+    this.#arenaF64 = new Float64Array(memory.arena);
     this.#delivery.buffer = Buffer.from(memory.arena);
     this.#counts = new Int32Array(memory.inFlightCounts);
     this.#publishFillMax = (this.#out.sizeBytes / 8) * 7;
@@ -472,5 +482,11 @@ export class ShardClient implements AttachmentOwner {
     delivery.messageExpiryInterval = words[word + 6] as number;
     delivery.offset = words[word + 7] as number;
     attachment.consumer.onDelivery(attachment, words[word + 3] as number, delivery);
+    if ((delivery.offset & SAMPLE_MASK) === 0 && delivery.deliveryAttempt === 1) this.#timeDelivery(recordAt);
+  }
+
+  #timeDelivery(recordAt: number): void {
+    const publishedAtMs = this.#arenaF64[(recordAt >> 3) + PUBLISHED_AT_F64] as number;
+    this.#counters?.observe('publishDeliverySeconds', Math.max(0, Date.now() - publishedAtMs) / 1000);
   }
 }

@@ -23,6 +23,8 @@ export interface FrameSource {
 export class FrameWait {
   readonly #source: FrameSource;
   readonly #nowMs: () => number;
+  /** Time that it was blocked so far, ms. */
+  waitedMs = 0;
   #waitsAreShort = false;
 
   /** `nowMs` has fractions and never goes back. */
@@ -39,8 +41,11 @@ export class FrameWait {
     while (this.#waitsAreShort && this.#nowMs() - startMs < LOOK_MS) {
       for (let i = 0; i < LOOKS_PER_CLOCK; i++) if (source.hasFrames) return true;
     }
+    const dozedFromMs = this.#nowMs();
     const came = source.doze(timeoutMs);
-    this.#waitsAreShort = came && this.#nowMs() - startMs < 2 * LOOK_MS;
+    const endMs = this.#nowMs();
+    this.waitedMs += endMs - dozedFromMs;
+    this.#waitsAreShort = came && endMs - startMs < 2 * LOOK_MS;
     return came;
   }
 }

@@ -120,7 +120,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
     });
     this.#shards = Array.from({ length: options.shardCount }, (_, id) => ({
       id,
-      client: new ShardClient(id, () => this.#schedulePoll()),
+      client: new ShardClient(id, () => this.#schedulePoll(), this.#counters),
       calls: new Calls(),
       port: null,
       abort: null,

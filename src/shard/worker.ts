@@ -13,9 +13,11 @@ import { Queue } from '../queue/queue.js';
 import { recoverQueue } from '../queue/recovery.js';
 import { Counters, workerBlock } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
+import { LoopProbe } from '../telemetry/loop-probe.js';
 import { ShardControl, decodeDefinition } from './control.js';
 import { FrameWait } from './frame-wait.js';
 import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerData } from './protocol.js';
+import { RingGauges } from './ring-gauges.js';
 import { lastRowId } from './rows.js';
 import { ShardLoop } from './shard-loop.js';
 
@@ -52,6 +54,7 @@ class ShardWorker {
   readonly #loop: ShardLoop;
   readonly #control: ShardControl;
   readonly #wait: FrameWait;
+  readonly #probe: LoopProbe;
   readonly #counters: Counters;
   readonly #resolve: () => void;
   readonly #reject: (error: unknown) => void;
@@ -98,6 +101,11 @@ class ShardWorker {
     );
     this.#control = new ShardControl(this.#loop, log);
     this.#wait = new FrameWait(this.#loop, () => performance.now());
+    const rings = new RingGauges(this.#counters, data.toWorker, data.toMain);
+    this.#probe = new LoopProbe(this.#counters, {
+      waitedMs: () => this.#wait.waitedMs,
+      onLook: () => rings.look(),
+    });
   }
 
   start(): void {
@@ -115,6 +123,7 @@ class ShardWorker {
       if (message === DOORBELL) this.#wake();
       else this.#serve(message);
     });
+    this.#probe.start();
     this.#maintenance = setInterval(() => this.#guard(() => this.#maintain()), MAINTENANCE_MS);
     if (this.#data.durability === 'interval') this.#syncAtIntervals();
     this.#tell({ ready: { definitions, lastRowId: lastRowId(this.#log) } });
@@ -276,6 +285,7 @@ class ShardWorker {
   }
 
   #stopTimers(): void {
+    this.#probe.stop();
     if (this.#maintenance !== null) clearInterval(this.#maintenance);
     if (this.#dueTimer !== null) clearTimeout(this.#dueTimer);
     if (this.#syncTimer !== null) clearTimeout(this.#syncTimer);

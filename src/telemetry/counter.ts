@@ -45,6 +45,11 @@ export class Counters {
     this.#values[index] = (this.#values[index] as number) + n;
   }
 
+  /** What this thread has counted. */
+  get(index: number): number {
+    return this.#values[index] as number;
+  }
+
   /** Sets a gauge. */
   set(index: number, value: number): void {
     this.#values[index] = value;
@@ -74,6 +79,16 @@ export class CounterReader {
 
   constructor(memory: SharedArrayBuffer) {
     this.#values = new Float64Array(memory);
+  }
+
+  /** Shards whose threads have a block. */
+  get shardCount(): number {
+    return this.#values.length / BLOCK_SLOTS - 1;
+  }
+
+  /** One slot of one thread: MAIN_BLOCK or `workerBlock(shardId)`. */
+  of(block: number, index: number): number {
+    return this.#values[block * BLOCK_SLOTS + index] ?? 0;
   }
 
   /** Sum of one slot over all threads. Cost: one read per thread. */

@@ -14,6 +14,8 @@ interface Described {
   readonly name: string;
   readonly help: string;
   readonly writer: MetricWriter;
+  /** Shown for every shard, or for every thread, by a label of that name, instead of as a sum. */
+  readonly per?: 'shard' | 'thread';
 }
 
 /** A number that only grows (counter) or is added to and taken from (gauge). */
@@ -65,6 +67,11 @@ function histogram(
   return { kind: 'histogram', name, writer, bounds, help };
 }
 
+/** The same metric, told apart by shard or by thread. */
+function per<M extends Metric>(label: 'shard' | 'thread', metric: M): M {
+  return { ...metric, per: label };
+}
+
 /** Indexed by the type nibble of the first byte of a packet. */
 const packetTypes = [
   undefined,
@@ -99,6 +106,11 @@ const reasonCodes = Array.from(
 const commitSeconds = [
   0.000_05, 0.0001, 0.000_25, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5,
 ];
+/** From one turn of the event loop to a queue that nobody reads. */
+const waitSeconds = [
+  0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 1800, 3600,
+];
+const delaySeconds = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10];
 const batchSizes = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
 
 /** All metrics that live in shared counters. The key is the name in code. */
@@ -199,6 +211,18 @@ export const catalogue = {
   ),
 
   // Messages at the gateway.
+  publishAckSeconds: histogram(
+    'sluice_publish_ack_seconds',
+    'main',
+    commitSeconds,
+    'Time from taking a publish with QoS 1 or 2 that is stored to writing its PUBACK or PUBREC; the first and every 64th of a connection.',
+  ),
+  publishDeliverySeconds: histogram(
+    'sluice_publish_delivery_seconds',
+    'main',
+    waitSeconds,
+    'Time from taking a message to writing its first delivery from a queue, waiting included; every 64th of a queue, to the millisecond.',
+  ),
   publishesReceived: family(
     'sluice_publishes_received_total',
     'main',
@@ -343,6 +367,48 @@ export const catalogue = {
     'main',
     'Shard workers that died and were started again.',
   ),
+  ringToShardFill: per(
+    'shard',
+    gauge(
+      'sluice_ring_to_shard_fill_ratio',
+      'worker',
+      'Part of the ring from the main thread to the shard that was in use; the highest of ten looks in the last second.',
+    ),
+  ),
+  ringFromShardFill: per(
+    'shard',
+    gauge(
+      'sluice_ring_from_shard_fill_ratio',
+      'worker',
+      'The same of the ring from the shard to the main thread.',
+    ),
+  ),
+  eventLoopDelaySeconds: per(
+    'thread',
+    histogram(
+      'sluice_event_loop_delay_seconds',
+      'both',
+      delaySeconds,
+      'How late a timer of the thread fired, looked at ten times a second.',
+    ),
+  ),
+  eventLoopBusySeconds: per(
+    'thread',
+    counter(
+      'sluice_event_loop_busy_seconds_total',
+      'both',
+      'Time that the thread spent working; its growth per second is its load.',
+    ),
+  ),
+
+  // Traces.
+  traceSpans: family(
+    'sluice_trace_spans_total',
+    'main',
+    'outcome',
+    ['exported', 'failed', 'dropped'],
+    'Spans of traced messages: handed to the collector, refused by it, or given up because too many waited.',
+  ),
 
   // Queues.
   queues: gauge('sluice_queues', 'worker', 'Queues.'),
@@ -421,33 +487,41 @@ export const catalogue = {
   ),
 
   // Log.
-  groupCommits: counter('sluice_group_commits_total', 'worker', 'Group commits written to the log.'),
-  groupCommitSeconds: histogram(
-    'sluice_group_commit_seconds',
-    'worker',
-    commitSeconds,
-    'Time to write one group commit.',
+  groupCommits: per(
+    'shard',
+    counter('sluice_group_commits_total', 'worker', 'Group commits written to the log.'),
   ),
-  groupCommitMessages: histogram(
-    'sluice_group_commit_messages',
-    'worker',
-    batchSizes,
-    'Messages in one group commit.',
+  groupCommitSeconds: per(
+    'shard',
+    histogram('sluice_group_commit_seconds', 'worker', commitSeconds, 'Time to write one group commit.'),
   ),
-  syncSeconds: histogram(
-    'sluice_log_sync_seconds',
-    'worker',
-    commitSeconds,
-    'Time from a group commit to the answer of the disk.',
+  groupCommitMessages: per(
+    'shard',
+    histogram('sluice_group_commit_messages', 'worker', batchSizes, 'Messages in one group commit.'),
   ),
-  logErrors: counter('sluice_log_errors_total', 'worker', 'Writes and syncs of the log that failed.'),
-  blocksRead: counter(
-    'sluice_blocks_read_total',
-    'worker',
-    'Blocks read back because a backlog was older than the cache.',
+  syncSeconds: per(
+    'shard',
+    histogram(
+      'sluice_log_sync_seconds',
+      'worker',
+      commitSeconds,
+      'Time from a group commit to the answer of the disk.',
+    ),
   ),
-  logDiskBytes: gauge('sluice_log_disk_bytes', 'worker', "Size of the log's files."),
-  cacheBytes: gauge('sluice_cache_bytes', 'worker', 'Recent messages kept in memory.'),
+  logErrors: per(
+    'shard',
+    counter('sluice_log_errors_total', 'worker', 'Writes and syncs of the log that failed.'),
+  ),
+  blocksRead: per(
+    'shard',
+    counter(
+      'sluice_blocks_read_total',
+      'worker',
+      'Blocks read back because a backlog was older than the cache.',
+    ),
+  ),
+  logDiskBytes: per('shard', gauge('sluice_log_disk_bytes', 'worker', "Size of the log's files.")),
+  cacheBytes: per('shard', gauge('sluice_cache_bytes', 'worker', 'Recent messages kept in memory.')),
 } satisfies Readonly<Record<string, Metric>>;
 
 /** Name of a metric in code. */
@@ -564,3 +638,36 @@ export const queueMetrics = [
     help: 'Messages whose key expression failed.',
   },
 ] as const satisfies readonly QueueMetric[];
+
+/** Label of the queues that have no series of their own. */
+export const OTHER_QUEUES = '_other';
+
+/** A gauge that is read when it is asked for. */
+export interface StatusMetric {
+  readonly kind: 'gauge';
+  readonly name: string;
+  readonly help: string;
+  /** Names of its labels, in the order of their values. */
+  readonly labels: readonly string[];
+}
+
+function status(name: string, help: string, ...labels: string[]): StatusMetric {
+  return { kind: 'gauge', name, help, labels };
+}
+
+/** Metrics of the broker as a whole that are read when they are asked for. */
+export const statusMetrics = {
+  info: status('sluice_info', 'Always 1; the label tells the version.', 'version'),
+  uptimeSeconds: status('sluice_uptime_seconds', 'Time since the start.'),
+  ready: status('sluice_ready', '1 when all listeners and all shards are up, as `/health/ready` says.'),
+  shardUp: status('sluice_shard_up', '1 when the worker of the shard is up.', 'shard'),
+  diskFreeBytes: status(
+    'sluice_disk_free_bytes',
+    'Free on the file system of the data directory, for the user of the broker; at most ten seconds old.',
+  ),
+  diskSizeBytes: status('sluice_disk_size_bytes', 'Size of that file system.'),
+  queuesUnshown: status(
+    'sluice_queues_without_series',
+    'Queues beyond SLUICE_METRICS_QUEUES_MAX, which are summed as `_other`.',
+  ),
+} as const satisfies Readonly<Record<string, StatusMetric>>;

@@ -57,6 +57,18 @@ describe('GET /prometheus/stats', () => {
     expect(await scrape()).toMatch(/^sluice_doorbells_total 0$/m);
   });
 
+  it('is the same at /metrics, where Prometheus looks by itself [broker]', async () => {
+    const here = await api.app.inject({ method: 'GET', url: '/metrics' });
+    expect(here.statusCode).toBe(200);
+    expect(here.headers['content-type']).toMatch(/^text\/plain; version=0\.0\.4/);
+    expect(here.payload).toMatch(/^sluice_shard_up\{shard="0"\} 1$/m);
+    expect(here.payload).toMatch(/^sluice_ready 1$/m);
+    api.shards.killShard(0);
+    const later = await scrape();
+    expect(later).toMatch(/^sluice_shard_up\{shard="0"\} 0$/m);
+    expect(later).toMatch(/^sluice_ready 0$/m);
+  });
+
   it('is in the OpenAPI document as text [broker]', () => {
     const answer = api.document.paths[url]?.['get']?.responses['200'];
     expect(answer?.content).toHaveProperty('text/plain');

@@ -292,6 +292,9 @@ describe('the OpenAPI document', () => {
       '/api/v5/data/backup': ['post'],
       '/api/v5/logs': ['get'],
       '/api/v5/log_levels': ['get', 'put'],
+      '/metrics': ['get'],
+      '/health/live': ['get'],
+      '/health/ready': ['get'],
     };
     for (const base of ['message_queues/queues', 'queues', 'queue']) {
       expected[`/api/v5/${base}/{name}`] = item;

@@ -3,16 +3,22 @@ import { describe, expect, test } from 'vitest';
 import { documents, fillTables, renderTables } from '../../scripts/render-docs.mjs';
 import { internalVariables, sections } from '../../src/config/schema.js';
 import { restErrors } from '../../src/http/error.js';
-import { catalogue, queueMetrics } from '../../src/telemetry/metric-catalogue.js';
+import { catalogue, queueMetrics, statusMetrics } from '../../src/telemetry/metric-catalogue.js';
 import { fileOf, filesOf } from './tree.js';
 
 describe('documents', () => {
   test.each(documents)('the tables of %s equal the code (else: npm run docs) [broker]', (path) => {
     const { text } = fileOf(path);
     expect(text).toContain('<!-- table: ');
-    expect(
-      fillTables(text, renderTables({ sections, internalVariables, catalogue, queueMetrics, restErrors })),
-    ).toBe(text);
+    const tables = renderTables({
+      sections,
+      internalVariables,
+      catalogue,
+      queueMetrics,
+      statusMetrics,
+      restErrors,
+    });
+    expect(fillTables(text, tables)).toBe(text);
   });
 
   test('a mark without table and a table without end are refused [broker]', () => {
