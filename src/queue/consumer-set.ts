@@ -29,10 +29,20 @@ export class QueueConsumer {
   delivered = 0;
   acked = 0;
   rejected = 0;
+  /** Mean time for a message, ms; below 0 until it has answered. See service-time.ts. */
+  serviceMs = -1;
+  /** That is long enough for it to be held back, should the others be much faster. */
+  isSlow = false;
+  /** When it last answered, and for how many messages then. */
+  answeredAtMs = Number.NEGATIVE_INFINITY;
+  answersThen = 1;
+  /** When it last got a message while it had none, ms. */
+  busySinceMs = 0;
   /** Its place in the rotation; -1 while it is in no set. */
   place = -1;
-  /** Its window is full, as far as the set knows. */
+  /** Its window is full, as far as the set knows, or it is held back. */
   isFull = false;
+  isHeld = false;
   /** Its place among those with credit, while it has some and that is asked for. */
   freePlace = -1;
 
@@ -55,6 +65,8 @@ export class ConsumerSet {
   /** Those with credit, in no order. Only for `random`. */
   readonly #free: QueueConsumer[] = [];
   #fullCount = 0;
+  /** Those that were held back since the last `endHolds`; some may have answered meanwhile. */
+  readonly #held: QueueConsumer[] = [];
   readonly #inFlightCounts: Int32Array;
   readonly #random: () => number;
   /** Place of the consumer whose turn is next. */
@@ -120,9 +132,40 @@ export class ConsumerSet {
     return this.#fullCount < this.#list.length || this.#lookForCredit();
   }
 
+  /** Messages in flight at `consumer`. */
+  inFlightOf(consumer: QueueConsumer): number {
+    return this.#inFlightCounts[consumer.slot] as number;
+  }
+
+  /** True while somebody is passed over by `hold`. */
+  get hasHeld(): boolean {
+    return this.#held.length > 0;
+  }
+
+  /** `consumer` has credit and shall get nothing all the same, until it answers or `endHolds`. Not for `random`. */
+  hold(consumer: QueueConsumer): void {
+    if (consumer.isFull || this.#isStale) return;
+    consumer.isHeld = true;
+    consumer.isFull = true;
+    this.#fullCount++;
+    this.#known.set(consumer.place, NONE);
+    this.#held.push(consumer);
+  }
+
+  /** Nobody is held back any more. */
+  endHolds(): void {
+    for (const consumer of this.#held) {
+      if (!consumer.isHeld) continue;
+      consumer.isHeld = false;
+      this.#noteFullness(consumer, this.inFlightOf(consumer));
+    }
+    this.#held.length = 0;
+  }
+
   /** A message goes to `consumer`: one more in flight. */
-  assigned(consumer: QueueConsumer): void {
+  assigned(consumer: QueueConsumer, nowMs = 0): void {
     const count = Atomics.add(this.#inFlightCounts, consumer.slot, 1) + 1;
+    if (count === 1) consumer.busySinceMs = nowMs;
     if (count >= consumer.window) this.#noteFullness(consumer, count);
     else if (this.#goesByCount && !this.#isStale) this.#known.set(consumer.place, count);
   }
@@ -130,6 +173,7 @@ export class ConsumerSet {
   /** The main thread has lowered the count of `consumer`, which may have left meanwhile. */
   answered(consumer: QueueConsumer): void {
     if (consumer.isFull) {
+      consumer.isHeld = false;
       this.#noteFullness(consumer, this.#inFlightCounts[consumer.slot] as number);
     } else if (this.#goesByCount && !this.#isStale && consumer.place >= 0) {
       const count = this.#inFlightCounts[consumer.slot] as number;
@@ -204,7 +248,7 @@ export class ConsumerSet {
       if (this.#look >= list.length) this.#look = 0;
       const consumer = list[this.#look++] as QueueConsumer;
       const count = this.#inFlightCounts[consumer.slot] as number;
-      if (count < consumer.window) this.#noteFullness(consumer, count);
+      if (count < consumer.window && !consumer.isHeld) this.#noteFullness(consumer, count);
     }
     return this.#fullCount < list.length;
   }
@@ -237,6 +281,7 @@ export class ConsumerSet {
     const list = this.#list;
     this.#isStale = false;
     this.#fullCount = 0;
+    this.#held.length = 0;
     // One alone is chosen whatever its load.
     this.#goesByCount = this.#strategy === 'least_inflight' && list.length > 1;
     const known = this.#known;
@@ -248,6 +293,7 @@ export class ConsumerSet {
       const count = this.#inFlightCounts[consumer.slot] as number;
       consumer.place = place;
       consumer.isFull = count >= consumer.window;
+      consumer.isHeld = false;
       if (consumer.isFull) this.#fullCount++;
       else if (isRandom) consumer.freePlace = this.#free.push(consumer) - 1;
       else known.put(place, this.#numberOf(count));

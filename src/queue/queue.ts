@@ -25,11 +25,15 @@ import { QueueCounters } from './queue-counters.js';
 import { clientIdOf, isExpired, keyOf, remainingExpiry } from './record.js';
 import { Redelivery, type RedeliveryTarget } from './redelivery.js';
 import type { RunList } from './run-list.js';
+import { noteAnswer, ServiceTimes } from './service-time.js';
 
 /** Messages that nobody may take now (own messages under No Local) which are set aside before the cursor stops. */
 const SET_ASIDE_MAX = 16_384;
 /** EMQX's default of `stream_max_buffer_size`; a smaller value bounds the queue's total in flight. */
 const STREAM_BUFFER_DEFAULT = 2000;
+
+/** A message that a slow consumer did not get is looked at again after, ms. */
+const HOLD_MS = 5;
 
 /** Why a dispatch ended. */
 export type DispatchEnd =
@@ -60,6 +64,8 @@ export class Queue implements RedeliveryTarget {
   readonly intake: Intake;
   readonly #host: QueueHost;
   readonly #redelivery: Redelivery;
+  readonly #serviceTimes: ServiceTimes;
+  #dispatchedAtMs = 0;
 
   constructor(definition: QueueDefinition, host: QueueHost) {
     this.definition = definition;
@@ -74,6 +80,7 @@ export class Queue implements RedeliveryTarget {
       : null;
     this.intake = new Intake(host, definition.id, this);
     this.#redelivery = new Redelivery(this, host.inFlight);
+    this.#serviceTimes = new ServiceTimes(this.consumers);
   }
 
   /** What arrived in this turn; emptied by `appendRuns` and `appendKeyed`. */
@@ -176,7 +183,8 @@ export class Queue implements RedeliveryTarget {
   }
 
   /** The consumer has finished with an entry. */
-  ack(slot: number, consumer: QueueConsumer): void {
+  ack(slot: number, consumer: QueueConsumer, nowMs: number): void {
+    if (this.definition.dispatchStrategy === 'least_inflight') noteAnswer(consumer, nowMs);
     if (this.#unassign(slot, consumer)) return;
     consumer.acked++;
     this.counters.acked++;
@@ -185,6 +193,7 @@ export class Queue implements RedeliveryTarget {
 
   /** The consumer refuses an entry: another one gets it first, anyone after the queue's pause. */
   reject(slot: number, consumer: QueueConsumer, nowMs: number): void {
+    if (this.definition.dispatchStrategy === 'least_inflight') noteAnswer(consumer, nowMs);
     if (this.#unassign(slot, consumer)) return;
     consumer.rejected++;
     this.counters.rejected++;
@@ -242,10 +251,12 @@ export class Queue implements RedeliveryTarget {
 
   // ── dispatch ───────────────────────────────────────────────────────────────────────────────────────────────────
 
-  /** Hands out at most `budget` messages. Returns why it stopped; `refusedDueMs` then tells when to look again. */
+  /** Hands out at most `budget` messages. Returns why it stopped; `dueMs` then tells when to look again. */
   dispatch(nowMs: number, budget: number): DispatchEnd {
     const redelivery = this.#redelivery;
     redelivery.forgetDueTime();
+    if (this.consumers.hasHeld) this.consumers.endHolds();
+    this.#dispatchedAtMs = nowMs;
     if (this.consumers.size === 0 || this.definition.paused) return 'no-consumer';
     if (!this.consumers.hasCredit()) return 'window-full';
     let left = budget;
@@ -260,9 +271,11 @@ export class Queue implements RedeliveryTarget {
     return this.#dispatchNew(nowMs, left);
   }
 
-  /** When a refused message may next go to anyone, ms; Infinity when no time is waited for. */
-  get refusedDueMs(): number {
-    return this.#redelivery.dueMs;
+  /** When a message that waits for time may go out, ms: a refused one, or one that a slow consumer did not get. */
+  get dueMs(): number {
+    return this.consumers.hasHeld
+      ? Math.min(this.#redelivery.dueMs, this.#dispatchedAtMs + HOLD_MS)
+      : this.#redelivery.dueMs;
   }
 
   /** True when another message may go out: some window has room, and so has the queue's own bound. */
@@ -309,12 +322,21 @@ export class Queue implements RedeliveryTarget {
         left--;
         continue;
       }
+      if (consumer.isSlow && dispatchStrategy === 'least_inflight' && this.#isHeldBack(consumer, nowMs)) {
+        consumers.hold(consumer);
+        continue;
+      }
       const slot = this.#take(block, index, at, recordBytes, recordAt);
       backlog.advance();
       this.#give(slot, consumer, recordAt, nowMs);
       left--;
     }
     return 'budget-used';
+  }
+
+  #isHeldBack(consumer: QueueConsumer, nowMs: number): boolean {
+    const inFlight = this.consumers.inFlightOf(consumer);
+    return this.#serviceTimes.isHeldBack(consumer, inFlight, this.readyCount, nowMs);
   }
 
   /** The record under the cursor becomes an entry of the in-flight table. */
@@ -337,7 +359,7 @@ export class Queue implements RedeliveryTarget {
     this.inFlightBytes += recordBytes;
     this.counters.delivered++;
     if (attempt > 1) this.counters.redelivered++;
-    this.consumers.assigned(consumer);
+    this.consumers.assigned(consumer, nowMs);
     host.deliver(
       consumer.slot,
       tag,

@@ -80,7 +80,7 @@ export class ShardLoop implements QueueHost {
   readonly #consumers: ({ readonly consumer: QueueConsumer; readonly queue: Queue } | undefined)[] = [];
   /** Queues that may have something to hand out. */
   #ready = new Set<Queue>();
-  /** Queues with refused messages that become due. */
+  /** Queues with messages that wait for time: refused ones, and those that a slow consumer did not get. */
   readonly #waiting = new Set<Queue>();
   /** Queues with acks that are not in the log yet, and since when. */
   readonly #unwritten = new Set<Queue>();
@@ -139,7 +139,7 @@ export class ShardLoop implements QueueHost {
     if (this.#in.release()) env.ringDoorbell();
     if (stored.length > 0 || !this.#frames.settlement.isEmpty) this.#commit(stored);
     this.#frames.endTurn();
-    for (const queue of this.#waiting) if (queue.refusedDueMs <= nowMs) this.schedule(queue);
+    for (const queue of this.#waiting) if (queue.dueMs <= nowMs) this.schedule(queue);
     for (const queue of this.#overflowing) this.evict(queue);
     const more = this.#dispatch(nowMs);
     const sent = this.#sendReplies();
@@ -180,7 +180,7 @@ export class ShardLoop implements QueueHost {
     let dueMs = this.#unwritten.size > 0 ? this.#unwrittenSinceMs + ACK_DELAY_MS : Number.POSITIVE_INFINITY;
     for (const queue of this.#waiting) {
       // What is ready already waits for room, not for time.
-      if (!this.#ready.has(queue)) dueMs = Math.min(dueMs, queue.refusedDueMs);
+      if (!this.#ready.has(queue)) dueMs = Math.min(dueMs, queue.dueMs);
     }
     return dueMs;
   }
@@ -289,7 +289,7 @@ export class ShardLoop implements QueueHost {
       }
       const end = queue.dispatch(nowMs, DISPATCH_BUDGET);
       this.noteAcks(queue);
-      if (queue.refusedDueMs < Number.POSITIVE_INFINITY) this.#waiting.add(queue);
+      if (queue.dueMs < Number.POSITIVE_INFINITY) this.#waiting.add(queue);
       else this.#waiting.delete(queue);
       if (end === 'caught-up' || end === 'window-full' || end === 'no-consumer') continue;
       this.#ready.add(queue);
@@ -351,7 +351,7 @@ export class ShardLoop implements QueueHost {
     const entry = this.#consumers[this.inFlight.consumer[slot] as number];
     if (entry === undefined) return;
     const { queue, consumer } = entry;
-    if (kind === 'ack') queue.ack(slot, consumer);
+    if (kind === 'ack') queue.ack(slot, consumer, nowMs);
     else if (kind === 'reject') queue.reject(slot, consumer, nowMs);
     else queue.release(slot, consumer);
     this.#ready.add(queue);

@@ -246,7 +246,7 @@ export class FakeHost implements QueueHost {
     this.inFlightCounts[consumer.slot] = (this.inFlightCounts[consumer.slot] as number) - 1;
     const slot = this.inFlight.find(tag);
     if (slot < 0 || this.inFlight.consumer[slot] !== consumer.slot) return false;
-    if (kind === 'ack') queue.ack(slot, consumer);
+    if (kind === 'ack') queue.ack(slot, consumer, nowMs);
     else if (kind === 'reject') queue.reject(slot, consumer, nowMs);
     else queue.release(slot, consumer);
     return true;

@@ -67,13 +67,13 @@ describe('redelivery', () => {
     host.answer(queue, consumer, host.read()[0]?.tag ?? 0, 'reject', 1000);
     expect(queue.dispatch(1000, 10)).toBe('caught-up');
     expect(ids(host.read()), 'a later message passes').toEqual([1]);
-    expect(queue.refusedDueMs).toBe(1500);
+    expect(queue.dueMs).toBe(1500);
     queue.dispatch(1499, 10);
     expect(host.read()).toEqual([]);
-    expect(queue.refusedDueMs).toBe(1500);
+    expect(queue.dueMs).toBe(1500);
     queue.dispatch(1500, 10);
     expect(ids(host.read())).toEqual([0]);
-    expect(queue.refusedDueMs).toBe(Number.POSITIVE_INFINITY);
+    expect(queue.dueMs).toBe(Number.POSITIVE_INFINITY);
   });
 
   test('what a consumer held goes to another at once, in order, before anything newer [queue-8]', () => {
@@ -112,14 +112,14 @@ describe('redelivery', () => {
     queue.dispatch(0, 10);
     expect(ids(host.read()), 'the window is full with the next one').toEqual([1]);
     expect(queue.dispatch(5000, 10)).toBe('window-full');
-    expect(queue.refusedDueMs).toBe(Number.POSITIVE_INFINITY);
+    expect(queue.dueMs).toBe(Number.POSITIVE_INFINITY);
     queue.update({ ...queue.definition, paused: true });
     queue.dispatch(6000, 10);
-    expect(queue.refusedDueMs).toBe(Number.POSITIVE_INFINITY);
+    expect(queue.dueMs).toBe(Number.POSITIVE_INFINITY);
     queue.update({ ...queue.definition, paused: false });
     queue.detach(consumer);
     expect(queue.dispatch(7000, 10)).toBe('no-consumer');
-    expect(queue.refusedDueMs).toBe(Number.POSITIVE_INFINITY);
+    expect(queue.dueMs).toBe(Number.POSITIVE_INFINITY);
     const next = host.attach(queue);
     expect(drain(host, queue, next, 8000).toSorted((a, b) => a - b)).toEqual([0, 1]);
   });
@@ -143,7 +143,7 @@ describe('redelivery', () => {
     host.store(queue, messages(1, 300, { from: 'bob' }));
     for (let turn = 0; turn < 5; turn++) queue.dispatch(300, 512);
     expect(ids(host.read())).toEqual([300]);
-    expect(queue.refusedDueMs, 'no timer for what only others may have').toBe(Number.POSITIVE_INFINITY);
+    expect(queue.dueMs, 'no timer for what only others may have').toBe(Number.POSITIVE_INFINITY);
     const carol = host.attach(queue, 1000, 'carol');
     expect(drain(host, queue, carol, 400).length).toBe(200);
   });

@@ -88,6 +88,7 @@ class Shard implements QueueHost {
   readonly #slots = new Int32Array(messages);
   readonly #tags = new Int32Array(messages);
   #delivered = 0;
+  #nowMs = 0;
   #position = 0;
   #passed = 0;
 
@@ -106,10 +107,11 @@ class Shard implements QueueHost {
   /** Acks everything that was delivered since; answers how much that was. */
   ackAll(): number {
     const count = this.#delivered;
+    this.#nowMs++;
     for (let i = 0; i < count; i++) {
       const consumer = this.consumers[this.#slots[i] as number] as QueueConsumer;
       this.inFlightCounts[consumer.slot] = (this.inFlightCounts[consumer.slot] as number) - 1;
-      this.queue.ack(this.inFlight.find(this.#tags[i] as number), consumer);
+      this.queue.ack(this.inFlight.find(this.#tags[i] as number), consumer, this.#nowMs);
     }
     this.#delivered = 0;
     this.#passed = this.#position;
