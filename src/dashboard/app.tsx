@@ -7,7 +7,7 @@
 import { Component, type ComponentChildren, type ComponentType } from 'preact';
 import { useEffect, useRef, useState } from 'preact/hooks';
 
-import { messageOf, post } from './base/api.js';
+import { apiUrl, authorization, messageOf } from './base/api.js';
 import { place } from './base/router.js';
 import { endSession, session } from './base/session.js';
 import { Button } from './components/button.js';
@@ -125,10 +125,12 @@ class Boundary extends Component<{ children: ComponentChildren }, { error: unkno
 }
 
 async function logout(): Promise<void> {
+  const headers = authorization();
+  // First here, so that the event stream is closed by us and not cut off by the broker.
+  endSession();
   try {
-    await post('/logout', { username: session.value?.username });
+    await fetch(apiUrl('/logout'), { method: 'POST', headers, credentials: 'omit' });
   } catch {
     // The token ends by itself within the hour.
   }
-  endSession();
 }

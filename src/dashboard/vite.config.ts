@@ -30,11 +30,18 @@ export default defineConfig({
     assetsInlineLimit: 0,
     modulePreload: { polyfill: false },
     reportCompressedSize: false,
+    rolldownOptions: { output: { chunkFileNames: ({ facadeModuleId }) => chunkName(facadeModuleId) } },
   },
   plugins: [
     { name: 'precompress', apply: 'build', writeBundle: ({ dir }) => compressFilesOf(dir ?? output) },
   ],
 });
+
+/** Pages are called after their folder, so that a request or a trace says which page it is about. */
+function chunkName(module: string | null | undefined): string {
+  const page = /pages\/([^/]+)\/page\.tsx$/.exec(module ?? '')?.[1];
+  return `assets/${page === undefined ? '[name]' : `page-${page}`}-[hash].js`;
+}
 
 function compressFilesOf(folder: string): void {
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {

@@ -55,7 +55,7 @@ export function post<T>(path: string, body?: unknown, signal?: AbortSignal): Pro
   return call<T>('POST', apiUrl(path), body, signal);
 }
 
-/** Replaces. @public */
+/** Replaces. */
 export function put<T>(path: string, body?: unknown): Promise<T> {
   return call<T>('PUT', apiUrl(path), body);
 }

@@ -2,7 +2,7 @@
  * The last minutes of some figures, for charts. In the browser; pure.
  *
  * Always true: at most `samplesMax` samples are kept, oldest first, times growing; a gap in time is one sample of nulls, so
- * that a chart shows a break instead of a line through what nobody saw. Gives up what was before the page was opened.
+ * that a chart shows a break instead of a line through what nobody saw; so is what is no number. Gives up what was before the page was opened.
  */
 
 /** Samples that are kept: ten minutes at one per second. */
@@ -40,7 +40,10 @@ export class History {
 
   #push(time: number, values: readonly (number | null)[]): void {
     this.times.push(time);
-    for (const [index, column] of this.columns.entries()) column.push(values[index] ?? null);
+    for (const [index, column] of this.columns.entries()) {
+      const value = values[index] ?? null;
+      column.push(Number.isFinite(value) ? value : null);
+    }
     if (this.times.length <= samplesMax) return;
     this.times.shift();
     for (const column of this.columns) column.shift();

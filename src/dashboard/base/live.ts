@@ -109,7 +109,7 @@ export function watchQueues(names: readonly string[]): () => void {
   };
 }
 
-/** Calls `listener` with every new warning and error; gives the function that ends it. @public */
+/** Calls `listener` with every new warning and error; gives the function that ends it. */
 export function watchLog(listener: (entry: LogEntry) => void): () => void {
   logListeners.add(listener);
   return () => logListeners.delete(listener);

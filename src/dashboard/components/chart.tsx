@@ -18,7 +18,20 @@ export interface Line {
   readonly values: readonly (number | null)[];
 }
 
+/** See `steps` of a chart. */
+export type AxisSteps = 'bytes' | 'time';
+
 const heightPx = 140;
+/** A chart that has just begun already has the width of a minute. */
+const spanSecondsMin = 60;
+const minuteMs = 60_000;
+const axisSteps: Readonly<Record<AxisSteps, number[]>> = {
+  bytes: Array.from({ length: 50 }, (_, power) => 2 ** power),
+  time: [
+    ...[1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000, 15_000, 30_000],
+    ...[1, 2, 5, 10, 30, 60, 120, 360, 720, 1440, 2880, 10_080, 40_320].map((count) => count * minuteMs),
+  ],
+};
 const dashes = [[], [6, 3], [2, 3], [8, 3, 2, 3]];
 
 /** `times` are seconds since 1970, growing. `version` changes whenever the arrays do, which are changed in place. */
@@ -30,6 +43,8 @@ export function Chart(props: {
   format: (value: number | undefined) => string;
   /** Highest value of the axis at least, so that noise does not look like a mountain. */
   topMin?: number;
+  /** What the axis counts in steps of: powers of two, or seconds, minutes and hours. */
+  steps?: AxisSteps;
 }) {
   const { times, lines, format } = props;
   const place = useRef<HTMLDivElement>(null);
@@ -99,18 +114,24 @@ function optionsOf(
     padding: [8, 8, 0, 0],
     cursor: { y: false, drag: { x: false, y: false }, points: { size: 6 } },
     scales: {
+      x: { range: (_plot, oldest, newest) => [Math.min(oldest, newest - spanSecondsMin), newest] },
       y: {
-        range: (_plot, _low, high) => [0, Math.max(high, latest.current.topMin ?? 1, Number.MIN_VALUE) * 1.1],
+        // The highest value is null while nothing is known, whatever its type says.
+        range: (_plot, _low, high: number | null) => [
+          0,
+          Math.max(high ?? 0, latest.current.topMin ?? 1) * 1.1,
+        ],
       },
     },
     axes: [
-      { stroke: text, grid, ticks: grid, font, values: '{HH}:{mm}:{ss}', space: 80 },
+      { stroke: text, grid, ticks: grid, font, size: 26, values: '{HH}:{mm}:{ss}', space: 80 },
       {
         stroke: text,
         grid,
         ticks: grid,
         font,
-        size: 64,
+        size: 68,
+        ...(latest.current.steps === undefined ? {} : { incrs: axisSteps[latest.current.steps] }),
         values: (_plot, values) => values.map((value) => latest.current.format(value)),
       },
     ],

@@ -30,7 +30,9 @@ export function Dialog(props: {
     element?.showModal();
     return () => {
       element?.close();
-      if (before instanceof HTMLElement && before.isConnected) before.focus();
+      // What opened it may be gone with what was deleted.
+      const after = before?.isConnected === true ? before : document.querySelector('#page-title');
+      if (after instanceof HTMLElement) after.focus();
     };
   }, []);
   const content = (

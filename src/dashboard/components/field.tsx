@@ -62,6 +62,8 @@ export function TextField(
     /** Code-like text: fixed width, no spelling check. */
     isCode?: boolean;
     hasFocus?: boolean;
+    /** Values to choose from while typing; others are possible. */
+    suggestions?: readonly string[];
     min?: number;
     max?: number;
   },
@@ -69,22 +71,32 @@ export function TextField(
   return (
     <Field label={props.label} help={props.help} fault={props.fault}>
       {(control) => (
-        <input
-          {...control}
-          type={inputType(props.type)}
-          value={props.value}
-          required={props.isRequired ?? false}
-          readOnly={props.isReadOnly ?? false}
-          autocomplete={props.autocomplete ?? 'off'}
-          placeholder={props.placeholder}
-          spellcheck={false}
-          autocapitalize="none"
-          autofocus={props.hasFocus ?? false}
-          min={props.min}
-          max={props.max}
-          class={props.isCode === true ? 'code' : undefined}
-          onInput={(event) => props.onInput(event.currentTarget.value)}
-        />
+        <>
+          <input
+            {...control}
+            list={props.suggestions === undefined ? undefined : `${control.id}-list`}
+            type={inputType(props.type)}
+            value={props.value}
+            required={props.isRequired ?? false}
+            readOnly={props.isReadOnly ?? false}
+            autocomplete={props.autocomplete ?? 'off'}
+            placeholder={props.placeholder}
+            spellcheck={false}
+            autocapitalize="none"
+            autofocus={props.hasFocus ?? false}
+            min={props.min}
+            max={props.max}
+            class={props.isCode === true ? 'code' : undefined}
+            onInput={(event) => props.onInput(event.currentTarget.value)}
+          />
+          {props.suggestions === undefined ? null : (
+            <datalist id={`${control.id}-list`}>
+              {props.suggestions.map((value) => (
+                <option key={value} value={value} />
+              ))}
+            </datalist>
+          )}
+        </>
       )}
     </Field>
   );

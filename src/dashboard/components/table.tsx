@@ -42,6 +42,8 @@ export function Table<Row>(props: {
   onSort?: (key: string, order: SortOrder) => void;
   /** Called with the first and the last index in view, when they change. */
   onRange?: (first: number, last: number) => void;
+  /** When this changes, as with another page or search, the table begins at its top again. */
+  top?: string;
   /** Shown in place of the rows when there are none; undefined while nothing is known yet. */
   empty?: ComponentChildren;
 }) {
@@ -74,6 +76,10 @@ export function Table<Row>(props: {
       observer.disconnect();
     };
   }, [rows.length]);
+
+  useEffect(() => {
+    if (box.current !== null) box.current.scrollTop = 0;
+  }, [props.top, props.sort?.key, props.sort?.order]);
 
   const [firstInView, lastInView] = range;
   useEffect(() => {

@@ -8,13 +8,13 @@ import { bytes, count, duration, percent, rate, shortCount } from '../../base/fo
 import { overview, samples } from '../../base/live.js';
 import type { ShardReading } from '../../base/types.js';
 import { Badge } from '../../components/badge.js';
-import { Chart } from '../../components/chart.js';
 import { EmptyState } from '../../components/empty-state.js';
+import { type LiveChart, LiveCharts } from '../../components/live-charts.js';
 import { Page, Panel, Stat, Stats } from '../../components/page.js';
 import { type Column, Table } from '../../components/table.js';
 
 /** Title, unit, and lines as label and column of `samples`. */
-const charts = [
+const charts: readonly LiveChart[] = [
   {
     title: 'Messages',
     format: rate,
@@ -33,7 +33,7 @@ const charts = [
       ['in flight', 4],
     ],
   },
-  { title: 'Oldest waiting message', format: duration, topMin: 1000, lines: [['age', 5]] },
+  { title: 'Oldest waiting message', format: duration, topMin: 1000, steps: 'time', lines: [['age', 5]] },
   { title: 'Connections', format: shortCount, topMin: 10, lines: [['open', 0]] },
   {
     title: 'Load',
@@ -48,22 +48,24 @@ const charts = [
     title: 'Memory',
     format: bytes,
     topMin: 1,
+    steps: 'bytes',
     lines: [
       ['process', 8],
       ['heap', 9],
     ],
   },
-  { title: 'Disk', format: bytes, topMin: 1, lines: [['used by queues', 10]] },
+  { title: 'Disk', format: bytes, topMin: 1, steps: 'bytes', lines: [['used by queues', 10]] },
   {
     title: 'Traffic',
     format: (value: number | undefined) => `${bytes(value)}/s`,
     topMin: 1024,
+    steps: 'bytes',
     lines: [
       ['in', 11],
       ['out', 12],
     ],
   },
-] as const;
+];
 
 const columns: readonly Column<ShardReading>[] = [
   { key: 'id', title: 'Shard', render: ({ id }) => id, widthRem: 5 },
@@ -120,33 +122,17 @@ export function OverviewPage() {
           value={rate(now.messages_out_per_s)}
           note={`${bytes(now.bytes_out_per_s)}/s`}
         />
-        <Stat
-          label="Waiting in queues"
-          value={count(now.queues.ready)}
-          note={`${count(now.queues.count)} queues`}
-        />
-        <Stat label="In flight" value={count(now.queues.in_flight)} note="delivered, not yet acknowledged" />
+        <Stat label="Waiting" value={count(now.queues.ready)} note={`${count(now.queues.count)} queues`} />
+        <Stat label="In flight" value={count(now.queues.in_flight)} note="not yet acknowledged" />
         <Stat label="Oldest waiting" value={duration(now.queues.oldest_age_ms)} />
         <Stat
           label="Subscriptions"
           value={count(now.subscriptions)}
-          note={`${count(now.retained)} retained messages`}
+          note={`${count(now.retained)} retained`}
         />
         <Stat label="Up for" value={duration(Math.floor(now.uptime_ms / 1000) * 1000)} />
       </Stats>
-      <div class="charts">
-        {charts.map(({ title, format, topMin, lines }) => (
-          <Chart
-            key={title}
-            title={title}
-            times={samples.times}
-            lines={lines.map(([label, column]) => ({ label, values: samples.columns[column] ?? [] }))}
-            version={now}
-            format={format}
-            topMin={topMin}
-          />
-        ))}
-      </div>
+      <LiveCharts charts={charts} history={samples} version={now} />
       <Panel title="Shards">
         <Table caption="Shards" columns={columns} rows={now.shards} rowKey={({ id }) => String(id)} />
       </Panel>

@@ -6,7 +6,15 @@
  * consumers that are gone are forgotten. Gives up the distribution: the metrics have histograms.
  * Source: J. D. C. Little, "A Proof for the Queuing Formula: L = λW", 1961.
  */
-import type { QueueConsumer } from './consumers.js';
+/** A consumer as the API lists it. */
+export interface QueueConsumer {
+  readonly clientid: string;
+  readonly in_flight: number;
+  readonly window: number;
+  readonly delivered: number;
+  readonly acked: number;
+  readonly rejected: number;
+}
 
 /** What is known of one consumer now. */
 export interface ConsumerPace {

@@ -14,17 +14,7 @@ import { Badge } from '../../components/badge.js';
 import { EmptyState } from '../../components/empty-state.js';
 import { Fault } from '../../components/fault.js';
 import { type Column, Table } from '../../components/table.js';
-import { AckTimes } from './ack-time.js';
-
-/** A consumer as the API lists it. */
-export interface QueueConsumer {
-  readonly clientid: string;
-  readonly in_flight: number;
-  readonly window: number;
-  readonly delivered: number;
-  readonly acked: number;
-  readonly rejected: number;
-}
+import { AckTimes, type QueueConsumer } from './ack-time.js';
 
 const readMs = 2000;
 
@@ -63,8 +53,8 @@ function columnsOf(times: AckTimes): readonly Column<QueueConsumer>[] {
     },
     {
       key: 'window',
-      title: 'In flight of window',
-      widthRem: 11,
+      title: 'In flight',
+      widthRem: 9,
       render: ({ in_flight, window }) => (
         <>
           {count(in_flight)} of {count(window)}{' '}
@@ -94,5 +84,5 @@ function columnsOf(times: AckTimes): readonly Column<QueueConsumer>[] {
 }
 
 function numberColumn(title: string, value: (row: QueueConsumer) => number): Column<QueueConsumer> {
-  return { key: title, title, align: 'end', widthRem: 8, priority: 2, render: (row) => count(value(row)) };
+  return { key: title, title, align: 'end', widthRem: 8.5, priority: 2, render: (row) => count(value(row)) };
 }

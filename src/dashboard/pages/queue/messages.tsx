@@ -127,13 +127,14 @@ function columnsOf(
       key: 'attempts',
       title: 'Attempts',
       align: 'end',
-      widthRem: 6,
+      widthRem: 6.5,
       priority: 2,
       render: ({ delivery_attempt }) => count(delivery_attempt),
     },
     {
       key: 'state',
       title: 'State',
+      priority: 2,
       widthRem: 6.5,
       render: ({ state }) => (
         <Badge tone={state === 'ready' ? 'plain' : 'warn'}>{state === 'ready' ? 'ready' : 'in flight'}</Badge>

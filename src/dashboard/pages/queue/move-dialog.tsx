@@ -1,7 +1,7 @@
 /**
  * Moves waiting messages to another queue. In the browser.
  *
- * Always true: the target is one of the queues that exist; how many were moved is said, also when fewer were there than asked for.
+ * Always true: names of queues that exist are suggested while one is typed; how many were moved is said, also when fewer were there than asked for.
  * The broker stores each message in the target before it leaves this queue, so a failure loses nothing.
  */
 import { useState } from 'preact/hooks';
@@ -14,29 +14,28 @@ import { useResource } from '../../base/use-resource.js';
 import { Button } from '../../components/button.js';
 import { Dialog } from '../../components/dialog.js';
 import { Fault } from '../../components/fault.js';
-import { SearchBox, SelectField, TextField } from '../../components/field.js';
+import { TextField } from '../../components/field.js';
 import { toast } from '../../components/toast.js';
 
-const choicesMax = 100;
+const suggestionsMax = 20;
 
 /** `path` is the queue's in the API. */
 export function MoveDialog(props: { name: string; path: string; onClose: () => void }) {
-  const [search, setSearch] = useState('');
-  const [chosen, setChosen] = useState('');
+  const [target, setTarget] = useState('');
   const [amount, setAmount] = useState('');
   const [fault, setFault] = useState('');
   const [isBusy, setBusy] = useState(false);
-  const asked = useDebounced(search);
+  const asked = useDebounced(target);
   const { data, error } = useResource(
-    (signal) => get<Page<QueueRow>>('/queues_overview', { search: asked, limit: choicesMax }, signal),
+    (signal) => get<Page<QueueRow>>('/queues_overview', { search: asked, limit: suggestionsMax }, signal),
     [asked],
   );
-  const targets = (data?.data ?? []).filter(({ name }) => name !== props.name);
-  const target = targets.some(({ name }) => name === chosen) ? chosen : (targets[0]?.name ?? '');
+  const names = (data?.data ?? []).map(({ name }) => name).filter((name) => name !== props.name);
+  const targetFault = target === props.name ? 'The messages are there already.' : '';
   const amountFault =
     amount === '' || /^[1-9]\d*$/.test(amount) ? '' : 'A whole number of at least 1, or empty for all.';
   async function move(): Promise<void> {
-    if (isBusy || target === '' || amountFault !== '') return;
+    if (isBusy || target === '' || targetFault !== '' || amountFault !== '') return;
     setBusy(true);
     setFault('');
     try {
@@ -63,15 +62,16 @@ export function MoveDialog(props: { name: string; path: string; onClose: () => v
         </>
       }
     >
-      <div class="toolbar">
-        <SearchBox label="Search queues" value={search} onInput={setSearch} />
-      </div>
-      <SelectField
-        label="To"
+      <TextField
+        label="To queue"
+        help={data?.meta.count === 1 && target === '' ? 'There is no other queue.' : 'Its name.'}
         value={target}
-        options={targets.map(({ name }) => ({ value: name, label: name }))}
-        onChange={setChosen}
-        help={data !== undefined && targets.length === 0 ? 'There is no other queue.' : undefined}
+        onInput={setTarget}
+        fault={targetFault}
+        suggestions={names}
+        hasFocus
+        isRequired
+        isCode
       />
       <TextField
         label="Most messages"

@@ -16,12 +16,12 @@ import { useResource } from '../../base/use-resource.js';
 import type { PageProps } from '../../routes.js';
 import { Badge } from '../../components/badge.js';
 import { Button } from '../../components/button.js';
-import { Chart } from '../../components/chart.js';
+import { type LiveChart, LiveCharts } from '../../components/live-charts.js';
 import { Facts, Page, Stat, Stats } from '../../components/page.js';
 import { Tabs } from '../../components/tabs.js';
 import { attempt, toast } from '../../components/toast.js';
 import { DeleteQueueDialog } from '../queues/delete-dialog.js';
-import type { QueueDefinition } from '../queues/definition.js';
+import { type QueueDefinition, strategyNames } from '../queues/definition.js';
 import { QueueFormDialog } from '../queues/queue-form.js';
 import { Consumers } from './consumers.js';
 import { Messages } from './messages.js';
@@ -38,7 +38,7 @@ const tabs = [
 const publishTab = { key: 'publish', title: 'Publish' } as const;
 type TabKey = (typeof tabs)[number]['key'] | 'publish';
 
-const charts = [
+const charts: readonly LiveChart[] = [
   {
     title: 'Depth',
     format: shortCount,
@@ -57,10 +57,8 @@ const charts = [
       ['out', 3],
     ],
   },
-  { title: 'Oldest message', format: duration, topMin: 1000, lines: [['age', 4]] },
-] as const;
-
-const noValues: readonly number[] = [];
+  { title: 'Oldest message', format: duration, topMin: 1000, steps: 'time', lines: [['age', 4]] },
+];
 
 /** See the file header. The rest of the address is the queue's name. */
 export function QueuePage(props: PageProps) {
@@ -114,12 +112,14 @@ export function QueuePage(props: PageProps) {
     >
       <p class="queue-facts">
         <code>{queue.topic_filter}</code> <Badge>{queue.is_lastvalue ? 'last value' : 'regular'}</Badge>{' '}
-        <Badge>{queue.dispatch_strategy.replace('_', ' ')}</Badge>{' '}
+        <Badge>{strategyNames[queue.dispatch_strategy]}</Badge>{' '}
         {queue.paused ? <Badge tone="warn">paused</Badge> : null}
       </p>
       <Figures row={row} />
       <Tabs label="Queue" tabs={shownTabs} current={tab} onChange={(key) => setQuery({ tab: key })}>
-        {tab === 'charts' ? <Charts name={queue.name} version={queueRows.value} /> : null}
+        {tab === 'charts' ? (
+          <LiveCharts charts={charts} history={queueSamples(queue.name)} version={queueRows.value} />
+        ) : null}
         {tab === 'consumers' ? <Consumers path={path} /> : null}
         {tab === 'messages' ? <Messages path={path} isLastvalue={queue.is_lastvalue} /> : null}
         {tab === 'settings' ? <Settings queue={queue} /> : null}
@@ -169,25 +169,6 @@ function Figures(props: { row: QueueRow | undefined }) {
         value={isEmpty ? '–' : duration(Math.floor(row.oldest_age_ms / 100) * 100)}
       />
     </Stats>
-  );
-}
-
-function Charts(props: { name: string; version: unknown }) {
-  const history = queueSamples(props.name);
-  return (
-    <div class="charts">
-      {charts.map(({ title, format, topMin, lines }) => (
-        <Chart
-          key={title}
-          title={title}
-          times={history?.times ?? noValues}
-          lines={lines.map(([label, column]) => ({ label, values: history?.columns[column] ?? noValues }))}
-          version={props.version}
-          format={format}
-          topMin={topMin}
-        />
-      ))}
-    </div>
   );
 }
 

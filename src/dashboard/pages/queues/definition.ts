@@ -27,6 +27,13 @@ export interface QueueDefinition {
 type KeyErrorPolicy = 'drop' | 'reject' | 'use_empty';
 type Overflow = 'drop_oldest' | 'reject_publish';
 
+/** Strategies as people read them. */
+export const strategyNames: Readonly<Record<DispatchStrategy, string>> = {
+  random: 'random',
+  round_robin: 'round robin',
+  least_inflight: 'least in flight',
+};
+
 /** What is typed into the form. */
 export interface QueueForm {
   readonly name: string;

@@ -23,14 +23,13 @@ import { Page } from '../../components/page.js';
 import { Pager } from '../../components/pager.js';
 import { Sparkline } from '../../components/sparkline.js';
 import { type Column, type SortOrder, Table } from '../../components/table.js';
-import { toast } from '../../components/toast.js';
-import type { QueueDefinition } from './definition.js';
+import { toast, toastError } from '../../components/toast.js';
+import { type QueueDefinition, strategyNames } from './definition.js';
 import { DeleteQueueDialog } from './delete-dialog.js';
 import { QueueFormDialog } from './queue-form.js';
 
 /** New queues of others, and the order, are found at this pace. */
 const rereadMs = 10_000;
-const strategyNames = { random: 'random', round_robin: 'round robin', least_inflight: 'least in flight' };
 
 type Open =
   | { readonly kind: 'create' }
@@ -63,7 +62,12 @@ export function QueuesPage() {
   const shown = rows.map((row) => live.get(row.name) ?? row);
 
   async function edit(row: QueueRow): Promise<void> {
-    setOpen({ kind: 'edit', queue: await get<QueueDefinition>(`/queues/${encodeURIComponent(row.name)}`) });
+    try {
+      const queue = await get<QueueDefinition>(`/queues/${encodeURIComponent(row.name)}`);
+      setOpen({ kind: 'edit', queue });
+    } catch (failure) {
+      toastError(failure);
+    }
   }
   function saved(queue: QueueDefinition, text: string): void {
     setOpen(undefined);
@@ -102,6 +106,7 @@ export function QueuesPage() {
         sort={{ key: sort, order }}
         onSort={(key, next) => setQuery({ sort: key, order: next, page: '' })}
         onRange={onRange}
+        top={`${asked} ${page} ${limit}`}
         empty={data === undefined ? null : <Nothing search={asked} />}
       />
       {data === undefined ? null : (
@@ -174,31 +179,25 @@ function columnsOf(
     },
     {
       key: 'kind',
-      title: 'Kind',
+      title: 'Kind and strategy',
       priority: 3,
-      widthRem: 7,
-      render: ({ is_lastvalue }) => (is_lastvalue ? 'last value' : 'regular'),
-    },
-    {
-      key: 'strategy',
-      title: 'Strategy',
-      priority: 3,
-      widthRem: 8,
-      render: ({ dispatch_strategy }) => strategyNames[dispatch_strategy],
+      widthRem: 14,
+      render: ({ is_lastvalue, dispatch_strategy }) =>
+        `${is_lastvalue ? 'last value' : 'regular'}, ${strategyNames[dispatch_strategy]}`,
     },
     numberColumn('ready', 'Ready', 1, ({ ready }) => count(ready)),
     numberColumn('in_flight', 'In flight', 1, ({ in_flight }) => count(in_flight)),
     numberColumn('consumers', 'Consumers', 2, ({ consumers }) => count(consumers)),
     numberColumn('in_rate', 'In', 2, ({ in_rate }) => rate(in_rate)),
     numberColumn('out_rate', 'Out', 2, ({ out_rate }) => rate(out_rate)),
-    numberColumn('oldest_age', 'Oldest', 3, ({ oldest_age_ms, ready, in_flight }) =>
+    numberColumn('oldest_age', 'Oldest', 2, ({ oldest_age_ms, ready, in_flight }) =>
       ready + in_flight === 0 ? '–' : duration(Math.floor(oldest_age_ms / 100) * 100),
     ),
     {
       key: 'trend',
-      title: 'Depth, last minute',
-      priority: 3,
-      widthRem: 9,
+      title: 'Depth',
+      priority: 2,
+      widthRem: 7,
       render: ({ name }) => <Sparkline values={queueSamples(name)?.columns[0] ?? []} />,
     },
     ...(mayWrite.value
@@ -206,7 +205,7 @@ function columnsOf(
           {
             key: 'actions',
             title: 'Actions',
-            widthRem: 8.5,
+            widthRem: 10.5,
             priority: 2 as const,
             render: (row: QueueRow) => (
               <>
@@ -230,5 +229,13 @@ function numberColumn(
   priority: 1 | 2 | 3,
   render: (row: QueueRow) => string,
 ): Column<QueueRow> {
-  return { key, title, align: 'end', isSortable: true, widthRem: 6, priority, render };
+  return {
+    key,
+    title,
+    align: 'end',
+    isSortable: true,
+    widthRem: key === 'consumers' ? 6.8 : 5.8,
+    priority,
+    render,
+  };
 }

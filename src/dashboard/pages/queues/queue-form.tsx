@@ -76,7 +76,14 @@ export function QueueFormDialog(props: {
 
   async function submit(): Promise<void> {
     setSubmitted(true);
-    if (isBusy || Object.keys(found).length > 0 || filterFault !== '') return;
+    if (Object.keys(found).length > 0 || filterFault !== '') {
+      // Once the faults are drawn, the first one has the focus.
+      requestAnimationFrame(() => {
+        document.querySelector<HTMLElement>('dialog [aria-invalid="true"]')?.focus();
+      });
+      return;
+    }
+    if (isBusy) return;
     setBusy(true);
     setFault('');
     try {

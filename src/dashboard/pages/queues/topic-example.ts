@@ -33,8 +33,9 @@ export function inWords(filter: string): string {
 /** Topics to try: some that match, one that does not. */
 export function examplesOf(filter: string): string[] {
   if (filter === '') return [];
+  if (filter === '#') return ['a', 'a/x', '$SYS/x'];
   const filled = (word: string) => filter.split('/').map((level) => (level === '+' ? word : level));
-  const isDeep = filter === '#' || filter.endsWith('/#');
+  const isDeep = filter.endsWith('/#');
   const base = isDeep ? filled('a').slice(0, -1) : filled('a');
   const examples = isDeep
     ? [base.join('/'), [...base, 'x'].join('/'), [...base, 'x', 'y'].join('/')]
