@@ -7,7 +7,13 @@
  */
 
 /** Documents that hold tables, relative to the repository. */
-export const documents = ['README.md', 'docs/configuration.md', 'docs/errors.md', 'docs/metrics.md'];
+export const documents = [
+  'README.md',
+  'docs/configuration.md',
+  'docs/errors.md',
+  'docs/from-emqx.md',
+  'docs/metrics.md',
+];
 
 /** Sections that the README shows; the rest is one link away. */
 const readmeSections = new Set(['Listeners', 'Storage', 'Threads', 'Process']);
@@ -24,6 +30,14 @@ export function renderTables({
   return {
     'main configuration': renderVariables(sections.filter(({ title }) => readmeSections.has(title))),
     configuration: renderSections(sections),
+    'EMQX variables': table(
+      ['EMQX', 'Sluice', 'Meaning'],
+      sections.flatMap(({ fields }) =>
+        Object.values(fields)
+          .filter(({ alias }) => alias !== undefined)
+          .map(({ alias, name, help }) => [code(alias), code(name), help]),
+      ),
+    ),
     'internal variables': table(
       ['Variable', 'Meaning'],
       Object.entries(internalVariables).map(([name, help]) => [code(name), help]),

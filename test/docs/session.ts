@@ -44,7 +44,7 @@ export class Session {
       await this.#startBroker('npm start', block.settings ?? {});
     }
     const before = block.mark === 'background' ? await this.#subscriptions() : 0;
-    const running = this.#spawn(this.#withPorts(block.text), brokerEnvironment(this.#environment()));
+    const running = this.#spawn(this.#withPorts(block.text), this.#clientEnvironment());
     if (block.mark === 'background') {
       this.#background.push({ block, running });
       // What is published to a queue waits; what is published to nobody is gone.
@@ -147,6 +147,14 @@ export class Session {
       XDG_CONFIG_HOME: path.join(this.#folder, '.config'),
       NO_COLOR: '1',
     };
+  }
+
+  #clientEnvironment(): NodeJS.ProcessEnv {
+    return brokerEnvironment({
+      ...this.#environment(),
+      SLUICE_API_URL: `http://127.0.0.1:${this.#ports.get(defaultPorts.http)}`,
+      SLUICE_MQTT_URL: `mqtt://127.0.0.1:${this.#ports.get(defaultPorts.mqtt)}`,
+    });
   }
 
   #spawn(command: string, env: NodeJS.ProcessEnv): Running {
