@@ -41,6 +41,8 @@ const usage = `usage: sluice <command>
   keys                      API keys: list, create, delete
   users                     accounts of the dashboard: list, create, update, delete
   config                    settings: effective, explain, check
+  backup FILE               download a consistent backup
+  restore FILE              fill an empty data directory from a backup; no broker needed
 
   completion SHELL          print the completion script of bash, zsh or fish
   version                   print the version
@@ -64,6 +66,8 @@ const programNames: ReadonlySet<string> = new Set([
   'users',
   'user',
   'config',
+  'backup',
+  'restore',
   'completion',
 ]);
 

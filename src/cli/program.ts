@@ -15,6 +15,7 @@ import { addClients } from './commands/clients.js';
 import { addCompletion } from './commands/completion.js';
 import { addConfig } from './commands/config.js';
 import { addKeys } from './commands/keys.js';
+import { addMaintenance } from './commands/maintenance.js';
 import { addPub } from './commands/pub.js';
 import { addQueues } from './commands/queues.js';
 import { addStatus } from './commands/status.js';
@@ -50,6 +51,7 @@ function buildProgram(context: CommandContext): Command {
   addKeys(program, context);
   addUsers(program, context);
   addConfig(program, context);
+  addMaintenance(program, context);
   addCompletion(program, context);
   addLastBasic(program);
   for (const group of program.commands) if (group.commands.length > 0) group.helpCommand(false);

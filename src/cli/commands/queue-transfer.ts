@@ -100,7 +100,6 @@ async function exportTo(
   options: ExportOptions,
   context: CommandContext,
 ): Promise<{ queues: number; messages: number }> {
-  const found = names.length === 0 ? await allQueues(api) : await namedQueues(api, names);
   const progress = startProgress(
     context.io,
     'exporting',
@@ -109,6 +108,7 @@ async function exportTo(
   );
   let messages = 0;
   try {
+    const found = names.length === 0 ? await allQueues(api) : await namedQueues(api, names);
     writer.line({ type: formatName, version: formatVersion, queues: found.length });
     for (const queue of found) writer.line({ type: 'queue', ...queue });
     if (options.messages === true) {
@@ -122,13 +122,13 @@ async function exportTo(
     }
     writer.line({ type: 'end', queues: found.length, messages });
     writer.finish();
+    return { queues: found.length, messages };
   } catch (error) {
     writer.abandon();
     throw error;
   } finally {
     progress.stop();
   }
-  return { queues: found.length, messages };
 }
 
 async function allQueues(api: ApiClient): Promise<QueueObject[]> {
