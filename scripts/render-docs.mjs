@@ -112,12 +112,13 @@ function renderVariables(sections, full = false) {
         variable.range,
         standard,
         `${code([parent, field].filter(Boolean).join('.'))}${unit}`,
+        variable.live === true ? 'yes' : '',
         variable.help,
       ];
     }),
   );
   return full
-    ? table(['Variable', 'Type', 'Range', 'Default', 'Field in `Config`', 'Meaning'], rows)
+    ? table(['Variable', 'Type', 'Range', 'Default', 'Field in `Config`', 'Live', 'Meaning'], rows)
     : table(['Variable', 'Default', 'Meaning'], rows);
 }
 

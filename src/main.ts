@@ -4,10 +4,11 @@
  *
  * Always true: SIGTERM and SIGINT drain and end with 0; a second one ends at once with 1. A broken invariant or an
  * unhandled rejection is logged and ends the process with 70, because going on could acknowledge what is not stored.
- * The ready line is written after all listeners accept. SIGHUP reads certificates, passwords, keys and rules again.
+ * The ready line is written after all listeners accept. SIGHUP reads settings, certificates, passwords, keys and rules again.
  */
 import { ApiKeys } from './auth/api-key.js';
 import { startBroker } from './broker/broker.js';
+import { SettingsReload } from './broker/reload.js';
 import { runCli } from './cli/cli.js';
 import { processIo } from './cli/process-io.js';
 import { packageVersion } from './cli/version.js';
@@ -74,8 +75,16 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
       },
       'Sluice is ready',
     );
+    const settings = new SettingsReload({
+      config,
+      env: process.env,
+      levels: logging.levels,
+      logger,
+      apply: (changes) => broker.applySettings(changes),
+    });
     const onHangup = (): void => {
-      logger.info('certificates, passwords, keys and rules are read again');
+      logger.info('settings, certificates, passwords, keys and rules are read again');
+      settings.run();
       broker.reload().catch((error: unknown) => logger.error({ err: error }, 'the reload failed'));
     };
     process.on('SIGHUP', onHangup);

@@ -13,6 +13,7 @@ import { createAuthenticator, type ReloadableAuthenticator } from '../auth/chain
 import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
 import type { Config, Environment } from '../config/config.js';
+import type { SettingChange } from '../config/live.js';
 import { createGateway, type Gateway } from '../net/gateway.js';
 import type { BoundListener } from '../net/listener.js';
 import { QueueCatalogue } from '../router/queue-catalogue.js';
@@ -28,6 +29,7 @@ import { BackupService } from './backup.js';
 import { refuseUnfinishedRestore } from './data-file.js';
 import { MqConfigStore } from './mq-config-store.js';
 import { QueueService } from './queue-service.js';
+import { valuesOf } from './reload.js';
 import { SysService } from './sys-service.js';
 
 /** What a broker is built from. */
@@ -56,6 +58,7 @@ export class Broker {
   readonly #access: AccessControl | undefined;
   readonly #probe: LoopProbe;
   readonly #setState: (state: BrokerState) => void;
+  readonly #liveConfig: Config;
 
   constructor(parts: {
     admin: Admin;
@@ -69,6 +72,7 @@ export class Broker {
     access: AccessControl | undefined;
     probe: LoopProbe;
     setState: (state: BrokerState) => void;
+    liveConfig: Config;
   }) {
     this.admin = parts.admin;
     this.dataDir = parts.dataDir;
@@ -82,6 +86,7 @@ export class Broker {
     this.#access = parts.access;
     this.#probe = parts.probe;
     this.#setState = parts.setState;
+    this.#liveConfig = parts.liveConfig;
     this.#probe.start();
   }
 
@@ -90,6 +95,11 @@ export class Broker {
     this.#gateway.reloadCertificates();
     this.#access?.reload();
     await this.#authenticator.reload();
+  }
+
+  /** Puts live settings in force; whoever uses one reads it from this object. */
+  applySettings(changes: readonly SettingChange[]): void {
+    Object.assign(this.#liveConfig, valuesOf(changes));
   }
 
   /** Stops accepting, lets what is under way settle, tells clients, closes the shards. Bounded by `drainTimeoutMs`. */
@@ -149,14 +159,15 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
     for (const definition of definitions) {
       if (definition.sessionClientId === undefined) catalogue.add(definition);
     }
-    const gateway = createGateway({
-      // Sessions see the queue configuration that is in force, not the one of the start.
-      config: {
-        ...config,
-        get mq() {
-          return mqConfig.current;
-        },
+    // Sessions see what is in force, not what was at the start: of the queue configuration and of live settings.
+    const liveConfig = {
+      ...config,
+      get mq() {
+        return mqConfig.current;
       },
+    };
+    const gateway = createGateway({
+      config: liveConfig,
       shards: pool,
       catalogue,
       router,
@@ -214,6 +225,7 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       setState: (next) => {
         state = next;
       },
+      liveConfig,
     });
   } catch (error) {
     authenticator.close();

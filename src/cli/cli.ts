@@ -11,6 +11,7 @@ import { parseArgs } from 'node:util';
 import { OperationalError } from '../base/error.js';
 import { ConfigError, loadConfig } from '../config/config.js';
 import type { Config, Environment } from '../config/config.js';
+import { readEnvironment } from '../config/env-file.js';
 import { nearest } from '../config/nearest.js';
 import type { CliIo } from './io.js';
 import { changePasswordFile } from './passwd.js';
@@ -77,8 +78,14 @@ class UsageError extends Error {
 }
 
 /** Runs one command. `argv` is what follows the name of the program. Never rejects. */
-export async function runCli(argv: readonly string[], io: CliIo, startBroker: StartBroker): Promise<number> {
+export async function runCli(
+  argv: readonly string[],
+  given: CliIo,
+  startBroker: StartBroker,
+): Promise<number> {
+  let io = given;
   try {
+    io = { ...given, env: readEnvironment(given.env) };
     const forProgram = programArguments(argv);
     if (forProgram === undefined) return await runCommand(argv, io, startBroker);
     const { runProgram } = await import('./program.js');

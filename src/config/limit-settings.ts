@@ -38,24 +38,28 @@ export const limitSettings = {
     help: 'Silence after which the system asks whether the machine at the other end is still there; it ends connections that Keep Alive does not. 0 for never.',
   }),
   writeStallTimeoutMs: duration('SLUICE_WRITE_STALL_TIMEOUT', {
+    live: true,
     fallback: 60_000,
     min: 1000,
     max: 86_400_000,
     help: 'A connection that takes no byte of what waits for it in so long is closed.',
   }),
   topicBytesMax: bytes('SLUICE_TOPIC_BYTES_MAX', {
+    live: true,
     fallback: 65_535,
     min: 64,
     max: 65_535,
     help: 'Length of a topic name or filter in UTF-8.',
   }),
   subscriptionBytesMax: bytes('SLUICE_SUBSCRIPTION_BYTES', {
+    live: true,
     fallback: 16 * MB,
     min: 64 * KB,
     max: 64 * GB,
     help: 'Topic filters of one client together, in characters; `SLUICE_SUBSCRIPTIONS_MAX` bounds their number.',
   }),
   publishRateMax: integer('SLUICE_PUBLISH_RATE', {
+    live: true,
     fallback: 0,
     min: 0,
     max: 100_000_000,
@@ -63,12 +67,14 @@ export const limitSettings = {
     help: 'Messages per second that a connection may publish, after a burst of one second. 0 for no limit.',
   }),
   publishBytesRateMax: bytes('SLUICE_PUBLISH_BYTES_RATE', {
+    live: true,
     fallback: 0,
     min: 0,
     max: 1024 * GB,
     help: 'Bytes per second that a connection may publish: topics, properties and payloads. 0 for no limit.',
   }),
   publishRateAction: choice('SLUICE_PUBLISH_RATE_ACTION', {
+    live: true,
     words: ['slow-down', 'disconnect'],
     fallback: 'slow-down',
     help: 'What happens past these two: `slow-down` reads no more until there is room again, `disconnect` closes with 0x96.',

@@ -174,7 +174,8 @@ function common(kind: ListenerKind, config: TransportSettings): ListenerSetting 
     mode: config.unixSocketMode,
     proxyProtocol: config.proxyProtocol.includes(kind),
     proxyFrom: config.proxyFrom,
-    connectionsMax: config.connectionsMax,
+    // Those of all listeners are counted by the gateway, whose limit may change.
+    connectionsMax: Number.POSITIVE_INFINITY,
     identity: config.tlsIdentity,
     tls: isSecure ? tlsOf(config, {}) : undefined,
     givesWay: false,

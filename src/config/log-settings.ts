@@ -52,6 +52,7 @@ function parseModuleLevels(given: string): ModuleLevels {
 
 const moduleLevels: Variable<ModuleLevels> = {
   ...text('SLUICE_LOG_LEVELS', {
+    live: true,
     fallback: '',
     defaultText: 'none',
     pattern: /[^]/,
@@ -65,6 +66,7 @@ const moduleLevels: Variable<ModuleLevels> = {
 /** Part of `Config`; see the file header. */
 export const logSettings = {
   logLevel: choice('SLUICE_LOG_LEVEL', {
+    live: true,
     words: logLevelNames,
     fallback: 'info',
     help: 'Least severe level that is logged.',

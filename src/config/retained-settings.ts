@@ -10,6 +10,7 @@ import { bytes, integer } from './variable.js';
 /** How many retained messages there may be, how large they may be, and how fast a subscriber is fed with them. */
 export const retainedSettings = {
   retainedMax: integer('SLUICE_RETAINED_MAX', {
+    live: true,
     fallback: 1_000_000,
     min: 0,
     max: 100_000_000,
@@ -17,12 +18,14 @@ export const retainedSettings = {
     help: 'Retained messages; with one more topic the message is delivered and not retained. 0 retains nothing.',
   }),
   retainedBytesMax: bytes('SLUICE_RETAINED_MAX_BYTES', {
+    live: true,
     fallback: 256 * MB,
     min: 0,
     max: 64 * GB,
     help: 'Topics, properties and payloads of all retained messages together.',
   }),
   retainedMessageBytesMax: bytes('SLUICE_RETAINED_MESSAGE_MAX_BYTES', {
+    live: true,
     fallback: MB,
     min: 0,
     max: 64 * MB,

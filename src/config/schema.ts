@@ -136,18 +136,21 @@ const storage = {
 const mqtt = {
   ...protocolSettings,
   connectionsMax: integer('SLUICE_MAX_CONNECTIONS', {
+    live: true,
     fallback: 100_000,
     min: 1,
     max: 10_000_000,
     help: 'Open connections; one more is closed at once.',
   }),
   connectTimeoutMs: duration('SLUICE_CONNECT_TIMEOUT_MS', {
+    live: true,
     fallback: 10_000,
     min: 100,
     max: 600_000,
     help: 'Time from accepting a connection to its complete CONNECT.',
   }),
   keepAliveMaxS: seconds('SLUICE_KEEP_ALIVE_MAX', {
+    live: true,
     fallback: 65_535,
     min: 0,
     max: 65_535,
@@ -180,12 +183,14 @@ const mqtt = {
     help: 'Topic aliases that a client may use, announced as Topic Alias Maximum.',
   }),
   topicLevelsMax: integer('SLUICE_TOPIC_LEVELS_MAX', {
+    live: true,
     fallback: 128,
     min: 1,
     max: 65_535,
     help: 'Levels of a topic name or filter.',
   }),
   subscriptionsMax: integer('SLUICE_SUBSCRIPTIONS_MAX', {
+    live: true,
     fallback: 100_000,
     min: 1,
     max: 10_000_000,
@@ -204,12 +209,14 @@ const session = {
   ...sessionSettings,
   ...willSettings,
   sessionsMax: integer('SLUICE_SESSIONS_MAX', {
+    live: true,
     fallback: 200_000,
     min: 1,
     max: 100_000_000,
     help: 'Sessions, connected or not; a client that would need one more is refused.',
   }),
   sessionExpiryMaxS: seconds('SLUICE_SESSION_EXPIRY_MAX', {
+    live: true,
     fallback: 604_800,
     min: 0,
     max: 4_294_967_295,
@@ -226,6 +233,9 @@ const session = {
 
 /** Process matters. */
 const operation = {
+  envFile: optionalPath('SLUICE_ENV_FILE', {
+    help: 'File with further settings, one `NAME=value` per line; the environment wins over it. Read at the start and, for live settings, on SIGHUP.',
+  }),
   ...logSettings,
   drainTimeoutMs: duration('SLUICE_DRAIN_TIMEOUT_MS', {
     fallback: 3000,

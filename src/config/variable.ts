@@ -23,6 +23,8 @@ export interface Variable<T> {
   /** The default as one would write it; for computed defaults, how it is computed. */
   readonly defaultText: string;
   readonly help: string;
+  /** True: SIGHUP puts another value in force, see config/live.ts. */
+  readonly live?: true;
   /** The default. Computed at load time because some depend on the machine. */
   readonly fallback: () => T;
   readonly parse: (text: string) => T;
@@ -32,6 +34,7 @@ export interface Variable<T> {
 interface Common {
   readonly help: string;
   readonly alias?: string;
+  readonly live?: true;
 }
 
 /** Bounds of a number; both ends are included. */
@@ -226,8 +229,11 @@ function parseJson(given: string): unknown {
   }
 }
 
-function common(name: string, options: Common): { name: string; alias: string | undefined; help: string } {
-  return { name, alias: options.alias, help: options.help };
+function common(
+  name: string,
+  { alias, help, live }: Common,
+): { name: string; alias: string | undefined; help: string; live?: true } {
+  return { name, alias, help, ...(live === true && { live }) };
 }
 
 function within(

@@ -128,7 +128,7 @@ describe('SLUICE_LISTENERS', () => {
         mode: 0o660,
         proxyProtocol: false,
         proxyFrom: [],
-        connectionsMax: 500,
+        connectionsMax: Number.POSITIVE_INFINITY,
         identity: 'cn',
         givesWay: false,
         tls: {
@@ -148,7 +148,7 @@ describe('SLUICE_LISTENERS', () => {
         mode: 0o660,
         proxyProtocol: false,
         proxyFrom: [],
-        connectionsMax: 500,
+        connectionsMax: Number.POSITIVE_INFINITY,
         identity: 'none',
         givesWay: false,
         tls: {
@@ -182,7 +182,7 @@ describe('SLUICE_LISTENERS', () => {
         mode: 0o660,
         proxyProtocol: true,
         proxyFrom: ['10.0.0.0/8', '::1'],
-        connectionsMax: 500,
+        connectionsMax: Number.POSITIVE_INFINITY,
         identity: 'none',
         givesWay: false,
         tls: undefined,
