@@ -11,12 +11,13 @@ import { mkdtemp, readdir, readFile, rm, stat } from 'node:fs/promises';
 import os from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { compiledUrl } from './compiled.js';
 import { brokerEnvironment, nodeFlags } from './environment.js';
 import { Rest } from './rest.js';
 import type { Scope } from './scope.js';
 import { within } from './wait.js';
 
-const ENTRY = fileURLToPath(new URL('../../dist/main.js', import.meta.url));
+const ENTRY = fileURLToPath(compiledUrl('main.js'));
 const START_TIMEOUT_MS = 30_000;
 const STOP_TIMEOUT_MS = 15_000;
 const OUTPUT_KEPT = 20_000;
@@ -92,7 +93,7 @@ export class Broker {
 
   /** Starts the process; resolves when it says that it is ready. `env` is added to that of the options for this start. */
   async start(env: Readonly<Record<string, string>> = {}): Promise<void> {
-    if (!existsSync(ENTRY)) throw new Error('dist/main.js is missing: run `npm run build` first');
+    if (!existsSync(ENTRY)) throw new Error(`${ENTRY} is missing: run \`npm run build\` first`);
     const child = spawn(process.execPath, [...nodeFlags, ENTRY, 'start', ...(this.#options.args ?? [])], {
       env: brokerEnvironment({
         SLUICE_MQTT_PORT: String(this.mqttPort),

@@ -62,7 +62,7 @@ export function KeysPage() {
           {
             key: 'act',
             title: 'Actions',
-            widthRem: 11,
+            widthRem: 13,
             render: (key: Key) => (
               <>
                 <Button

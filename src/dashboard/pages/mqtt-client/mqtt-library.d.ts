@@ -25,6 +25,7 @@ declare module 'mqtt/dist/mqtt.esm' {
 
   /** A packet with a reason, such as CONNACK, DISCONNECT and PUBACK. */
   interface ReasonPacket {
+    readonly cmd?: string;
     readonly reasonCode?: number;
     readonly sessionPresent?: boolean;
     readonly granted?: readonly (number | { readonly qos: number })[];
@@ -41,7 +42,7 @@ declare module 'mqtt/dist/mqtt.esm' {
     readonly connected: boolean;
     /** Called for every message; the next one is handled after `done`, and a QoS 1 message is acknowledged by it. */
     handleMessage: (packet: IncomingPublish, done: (error?: Error) => void) => void;
-    on(event: 'connect' | 'disconnect', listener: (packet: ReasonPacket) => void): void;
+    on(event: 'connect' | 'disconnect' | 'packetreceive', listener: (packet: ReasonPacket) => void): void;
     on(
       event: 'message',
       listener: (topic: string, payload: Uint8Array, packet: IncomingPublish) => void,

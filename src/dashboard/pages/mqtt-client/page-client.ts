@@ -8,6 +8,7 @@
 import { signal } from '@preact/signals';
 import type { LibraryClient, LibraryError } from 'mqtt/dist/mqtt.esm';
 
+import { messageOf } from '../../base/api.js';
 import { session } from '../../base/session.js';
 import { reasonText } from './reason.js';
 import { ReceivedMessages } from './received.js';
@@ -31,6 +32,17 @@ export interface Publication {
   readonly qos: 0 | 1 | 2;
   readonly retain: boolean;
   readonly userProperties: readonly (readonly [string, string])[];
+}
+
+/** What stands in the form of a client that publishes. */
+export interface Draft {
+  readonly topic: string;
+  readonly payload: string;
+  readonly qos: '0' | '1' | '2';
+  readonly retain: boolean;
+  readonly userProperties: readonly (readonly [string, string])[];
+  readonly count: string;
+  readonly intervalMs: string;
 }
 
 /** A subscription that the broker has granted. */
@@ -68,7 +80,19 @@ export class PageClient {
   readonly workMs = signal(0);
   readonly received = new ReceivedMessages();
   readonly repeater = new Repeater();
+  /** What stands in the form; kept here, because the form is not there while another client is shown. */
+  readonly draft = signal<Draft>({
+    topic: '',
+    payload: '',
+    qos: '1',
+    retain: false,
+    userProperties: [],
+    count: '1',
+    intervalMs: '0',
+  });
   #client: LibraryClient | undefined;
+  /** Reason code of the last acknowledgement; the library does not hand out those that are no errors. */
+  #acknowledged = 0;
   /** Counts attempts, so that one that was given up changes nothing any more. */
   #attempt = 0;
 
@@ -83,8 +107,9 @@ export class PageClient {
       const { default: mqtt } = await import('mqtt/dist/mqtt.esm');
       if (attempt !== this.#attempt) return;
       client = mqtt.connect(this.#options());
-    } catch {
-      this.#end('The client could not be loaded. Reload the page and try again.');
+    } catch (error) {
+      // What the library refuses to send, or the library itself when it could not be loaded.
+      if (attempt === this.#attempt) this.#end(messageOf(error));
       return;
     }
     this.#client = client;
@@ -97,6 +122,9 @@ export class PageClient {
       if (assigned !== undefined) this.settings.value = { ...this.settings.value, clientId: assigned };
       if (connack.sessionPresent !== true) this.subscriptions.value = [];
       this.state.value = 'connected';
+    });
+    client.on('packetreceive', ({ cmd, reasonCode = 0 }) => {
+      if (cmd === 'puback' || cmd === 'pubrec') this.#acknowledged = reasonCode;
     });
     client.on('message', (_topic, _payload, packet) => this.received.add(packet));
     client.on('disconnect', ({ reasonCode = 0, properties }) => {
@@ -165,10 +193,9 @@ export class PageClient {
     };
     return new Promise((resolve, reject) => {
       client.publish(topic, payload, options, (error, packet) => {
-        const code = packet?.reasonCode ?? 0;
-        if (code >= 0x80) reject(new Error(reasonText(code, packet?.properties?.reasonString)));
-        else if (error !== undefined && error !== null) reject(new Error(connectFault(error)));
-        else resolve(code);
+        if (error !== undefined && error !== null) {
+          reject(new Error(connectFault(error, packet?.properties?.reasonString)));
+        } else resolve(qos === 0 ? 0 : this.#acknowledged);
       });
     });
   }
@@ -217,6 +244,6 @@ export class PageClient {
   }
 }
 
-function connectFault(error: LibraryError): string {
-  return typeof error.code === 'number' ? reasonText(error.code) : error.message;
+function connectFault(error: LibraryError, reasonString = ''): string {
+  return typeof error.code === 'number' ? reasonText(error.code, reasonString) : error.message;
 }

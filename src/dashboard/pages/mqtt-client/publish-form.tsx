@@ -1,18 +1,16 @@
 /**
  * Publishes messages: one, or many in a row. In the browser.
  *
- * Always true: what has become of them is counted and announced; the form keeps its values, so that the same message can be sent again.
+ * Always true: what has become of them is counted and announced; the client keeps what stands in the form, so that the same message can be sent again.
  * User properties are offered only where the protocol has them.
  */
-import { useState } from 'preact/hooks';
-
 import { count as countText } from '../../base/format.js';
 import { Button } from '../../components/button.js';
 import { CheckField, SelectField, TextArea, TextField } from '../../components/field.js';
 import { Panel } from '../../components/page.js';
 import { qosOptions } from '../clients/subscribe-dialog.js';
 import { wholeNumber } from './connect-form.js';
-import type { PageClient } from './page-client.js';
+import type { Draft, PageClient } from './page-client.js';
 import type { PublishProgress } from './repeat.js';
 
 const countMax = 100_000;
@@ -20,23 +18,24 @@ const intervalMaxMs = 60_000;
 
 /** See the file header. */
 export function PublishForm({ client }: { client: PageClient }) {
-  const [topic, setTopic] = useState('');
-  const [payload, setPayload] = useState('');
-  const [qos, setQos] = useState<'0' | '1' | '2'>('1');
-  const [retain, setRetain] = useState(false);
-  const [properties, setProperties] = useState<readonly (readonly [string, string])[]>([]);
-  const [count, setCount] = useState('1');
-  const [intervalMs, setInterval] = useState('0');
+  const { topic, payload, qos, retain, userProperties, count, intervalMs } = client.draft.value;
   const progress = client.repeater.progress.value;
   const isRunning = progress.state === 'running';
   const isConnected = client.state.value === 'connected';
   const topicFault = /[+#]/.test(topic) ? 'A topic has no + and no #; those are for subscriptions.' : '';
   const isReady = isConnected && topic !== '' && topicFault === '';
+  const change = (changes: Partial<Draft>): void => {
+    client.draft.value = { ...client.draft.value, ...changes };
+  };
   const setProperty = (index: number, next: readonly [string, string] | undefined): void =>
-    setProperties(properties.flatMap((old, at) => (at !== index ? [old] : next === undefined ? [] : [next])));
+    change({
+      userProperties: userProperties.flatMap((old, at) =>
+        at !== index ? [old] : next === undefined ? [] : [next],
+      ),
+    });
   function publish(): void {
     if (!isReady || isRunning) return;
-    const userProperties = properties.filter(([name]) => name !== '');
+    const named = userProperties.filter(([name]) => name !== '');
     const times = Math.max(1, wholeNumber(count, countMax));
     void client.repeater.run(times, wholeNumber(intervalMs, intervalMaxMs), (number) =>
       client.publish({
@@ -44,7 +43,7 @@ export function PublishForm({ client }: { client: PageClient }) {
         payload: payload.replaceAll('{n}', String(number)),
         qos: Number(qos) as 0 | 1 | 2,
         retain,
-        userProperties,
+        userProperties: named,
       }),
     );
   }
@@ -57,37 +56,55 @@ export function PublishForm({ client }: { client: PageClient }) {
           publish();
         }}
       >
-        <TextField label="Topic" fault={topicFault} value={topic} onInput={setTopic} isCode />
+        <TextField
+          label="Topic"
+          fault={topicFault}
+          value={topic}
+          onInput={(next) => change({ topic: next })}
+          isCode
+        />
         <TextArea
           label="Payload"
           help="{n} becomes the number of the message."
           value={payload}
-          onInput={setPayload}
+          onInput={(next) => change({ payload: next })}
           rows={3}
           isCode
         />
         <div class="columns">
-          <SelectField label="QoS" value={qos} options={qosOptions} onChange={setQos} />
-          <TextField label="How many" type="number" min={1} max={countMax} value={count} onInput={setCount} />
+          <SelectField
+            label="QoS"
+            value={qos}
+            options={qosOptions}
+            onChange={(next) => change({ qos: next })}
+          />
+          <TextField
+            label="How many"
+            type="number"
+            min={1}
+            max={countMax}
+            value={count}
+            onInput={(next) => change({ count: next })}
+          />
           <TextField
             label="Pause between two, ms"
             type="number"
             min={0}
             max={intervalMaxMs}
             value={intervalMs}
-            onInput={setInterval}
+            onInput={(next) => change({ intervalMs: next })}
           />
         </div>
         <CheckField
           label="Retain"
           help="New subscribers of the topic get the last such message."
           isChecked={retain}
-          onChange={setRetain}
+          onChange={(next) => change({ retain: next })}
         />
         {client.settings.value.version === '5' ? (
           <fieldset class="properties">
             <legend>User properties</legend>
-            {properties.map(([name, value], index) => (
+            {userProperties.map(([name, value], index) => (
               <div class="property" key={index}>
                 <input
                   aria-label={`Name of user property ${index + 1}`}
@@ -108,7 +125,9 @@ export function PublishForm({ client }: { client: PageClient }) {
                 </Button>
               </div>
             ))}
-            <Button onClick={() => setProperties([...properties, ['', '']])}>Add a user property</Button>
+            <Button onClick={() => change({ userProperties: [...userProperties, ['', '']] })}>
+              Add a user property
+            </Button>
           </fieldset>
         ) : null}
         <div class="page-actions">

@@ -54,7 +54,7 @@ export function UsersPage() {
           {
             key: 'act',
             title: 'Actions',
-            widthRem: 9,
+            widthRem: 10,
             render: (account: Account) => (
               <>
                 <Button

@@ -34,7 +34,7 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
         old_pwd: oldPassword,
         new_pwd: newPassword,
       });
-      onClose();
+      // The dialog goes with the page.
       endSession('Your password is changed. Log in with the new one.');
     } catch (error) {
       setFault(messageOf(error));
