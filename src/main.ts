@@ -13,9 +13,11 @@ import { runCli } from './cli/cli.js';
 import { processIo } from './cli/process-io.js';
 import { packageVersion } from './cli/version.js';
 import { ignoredVariables, type Config, type Environment } from './config/config.js';
+import { makeFirstAccount, openHttpAccess } from './http/access.js';
 import { startHttpServer } from './http/server.js';
 import type { BoundListener } from './net/listener.js';
-import { createLogging } from './telemetry/logger.js';
+import { Counters, MAIN_BLOCK } from './telemetry/counter.js';
+import { createLogging, type Logger } from './telemetry/logger.js';
 
 const EXIT_SOFTWARE = 70;
 
@@ -45,9 +47,19 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
     config.apiKeysFile === undefined ? ApiKeys.none() : ApiKeys.load(config.apiKeysFile, httpLogger);
   const broker = await startBroker({ config, env, logger, version });
   try {
+    const access = openHttpAccess({
+      directory: broker.dataDir,
+      apiKeys,
+      banned: broker.banned,
+      counters: new Counters(broker.counterMemory, MAIN_BLOCK),
+      auditLogger: logger.child({ module: 'audit' }),
+      now: Date.now,
+      settings: config,
+    });
+    announceFirstAccount(await makeFirstAccount(access.accounts, config), logger);
     const http = await startHttpServer({
       admin: broker.admin,
-      apiKeys,
+      access,
       counterMemory: broker.counterMemory,
       logging,
       monitoring: { queuesMax: config.metricsQueuesMax, dataDir: broker.dataDir },
@@ -57,7 +69,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
       version,
       logger: httpLogger,
     });
-    if (!apiKeys.required) {
+    if (access.letsLocalIn) {
       httpLogger.warn(
         'no API keys are configured (SLUICE_API_KEYS_FILE): the REST API answers requests from this machine only',
       );
@@ -98,6 +110,17 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
     await broker.stop();
     throw error;
   }
+}
+
+/** The password of a new installation is told once: in the log, or past it when the log is too quiet for that. */
+function announceFirstAccount(made: Awaited<ReturnType<typeof makeFirstAccount>>, logger: Logger): void {
+  if (made === undefined) return;
+  const { username, madeUp } = made;
+  const secret =
+    madeUp === undefined ? 'the password that was set' : `the password ${madeUp} (shown this once)`;
+  const text = `the dashboard has got its first account: ${username} with ${secret}`;
+  if (logger.isLevelEnabled('info')) logger.info(text);
+  else process.stderr.write(`${text}\n`);
 }
 
 /** Resolves with the first SIGTERM or SIGINT; the second one ends the process. */

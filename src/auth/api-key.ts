@@ -27,6 +27,32 @@ export interface ApiKey {
   readonly namespace: string | undefined;
 }
 
+/** What an `Authorization` header holds. */
+export type Authorization =
+  | { readonly scheme: 'missing' }
+  | { readonly scheme: 'malformed' }
+  | { readonly scheme: 'bearer'; readonly token: string }
+  | { readonly scheme: 'basic'; readonly key: string; readonly secret: string };
+
+/** Reads an `Authorization` header. */
+export function readAuthorization(header: string | undefined): Authorization {
+  if (header === undefined) return { scheme: 'missing' };
+  const [, scheme = '', credentials = ''] = /^(\S+) +(\S+) *$/.exec(header) ?? [];
+  if (scheme.toLowerCase() === 'bearer') return { scheme: 'bearer', token: credentials };
+  if (scheme.toLowerCase() !== 'basic') return { scheme: 'malformed' };
+  const text = Buffer.from(credentials, 'base64').toString('utf8');
+  const colon = text.indexOf(':');
+  if (colon < 0) return { scheme: 'malformed' };
+  return { scheme: 'basic', key: text.slice(0, colon), secret: text.slice(colon + 1) };
+}
+
+/** True when `digest` is the one of `secret`; an absent one takes as long as one that differs. */
+export function isSecretOf(digest: Buffer | undefined, secret: string): boolean {
+  const given = digestOf(secret);
+  const same = timingSafeEqual(given, digest ?? Buffer.alloc(given.length));
+  return digest !== undefined && same;
+}
+
 /** Outcome of an `Authorization` header. */
 export type Authentication =
   | { readonly outcome: 'accepted'; readonly key: ApiKey }
@@ -41,7 +67,9 @@ export interface ApiKeyLog {
 /** The scope that the queue API belongs to. */
 const queueScope = 'connections';
 const fileBytesMax = 1024 * 1024;
-const roles: readonly string[] = ['administrator', 'viewer', 'publisher'] satisfies ApiRole[];
+/** All roles. */
+export const apiRoles = ['administrator', 'viewer', 'publisher'] as const satisfies readonly ApiRole[];
+const roles: readonly string[] = apiRoles;
 
 interface StoredKey extends ApiKey {
   readonly digest: Buffer;
@@ -109,20 +137,20 @@ export class ApiKeys {
 
   /** Checks an `Authorization` header. */
   authenticate(header: string | undefined): Authentication {
-    if (header === undefined) return { outcome: 'header-missing' };
-    const [, scheme = '', credentials = ''] = /^(\S+) +(\S+) *$/.exec(header) ?? [];
-    if (scheme.toLowerCase() === 'bearer') return { outcome: 'token-unknown' };
-    if (scheme.toLowerCase() !== 'basic') return { outcome: 'header-malformed' };
-    const text = Buffer.from(credentials, 'base64').toString('utf8');
-    const colon = text.indexOf(':');
-    if (colon < 0) return { outcome: 'header-malformed' };
-    const stored = this.#keys.get(text.slice(0, colon));
-    const digest = digestOf(text.slice(colon + 1));
-    // An unknown key takes as long as a known one with a wrong secret.
-    const same = timingSafeEqual(digest, stored?.digest ?? Buffer.alloc(digest.length));
-    if (stored === undefined || !same) return { outcome: 'credentials-wrong' };
+    const read = readAuthorization(header);
+    if (read.scheme === 'missing') return { outcome: 'header-missing' };
+    if (read.scheme === 'malformed') return { outcome: 'header-malformed' };
+    if (read.scheme === 'bearer') return { outcome: 'token-unknown' };
+    const key = this.find(read.key, read.secret);
+    return key === undefined ? { outcome: 'credentials-wrong' } : { outcome: 'accepted', key };
+  }
+
+  /** The key when the secret is its own; takes as long when there is no such key. */
+  find(name: string, secret: string): ApiKey | undefined {
+    const stored = this.#keys.get(name);
+    if (!isSecretOf(stored?.digest, secret) || stored === undefined) return undefined;
     const { key, role, scopes, namespace } = stored;
-    return { outcome: 'accepted', key: { key, role, scopes, namespace } };
+    return { key, role, scopes, namespace };
   }
 }
 
@@ -163,6 +191,7 @@ function isRole(text: string): text is ApiRole {
   return roles.includes(text);
 }
 
-function digestOf(secret: string): Buffer {
+/** SHA-256 of a secret: what is kept of it. */
+export function digestOf(secret: string): Buffer {
   return createHash('sha256').update(secret).digest();
 }

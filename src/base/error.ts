@@ -19,6 +19,7 @@ export type OperationalCode =
   | 'ERR_LISTEN'
   | 'ERR_SHARD_DOWN'
   | 'ERR_LAYOUT'
+  | 'ERR_ACCESS_FILE'
   | 'ERR_ACL'
   | 'ERR_API_KEYS'
   | 'ERR_TLS'

@@ -9,6 +9,8 @@ import type { AddressInfo } from 'node:net';
 import { join, resolve } from 'node:path';
 
 import { createAccessControl, type AccessControl } from '../auth/access.js';
+import { createBannedAuthenticator } from '../auth/banned-authenticator.js';
+import { BannedList } from '../auth/banned-list.js';
 import { createAuthenticator, type ReloadableAuthenticator } from '../auth/chain.js';
 import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
@@ -27,6 +29,7 @@ import { LoopProbe } from '../telemetry/loop-probe.js';
 import { Admin, type BrokerState } from './admin.js';
 import { BackupService } from './backup.js';
 import { refuseUnfinishedRestore } from './data-file.js';
+import { BannedAdmin } from './banned-admin.js';
 import { MqConfigStore } from './mq-config-store.js';
 import { QueueService } from './queue-service.js';
 import { valuesOf } from './reload.js';
@@ -45,6 +48,7 @@ const noAddress: AddressInfo = { address: '', family: 'IPv4', port: 0 };
 /** A running broker. Made by `startBroker`. */
 export class Broker {
   readonly admin: Admin;
+  readonly banned: BannedAdmin;
   readonly dataDir: string;
   /** Where MQTT listens without TLS or WebSocket; port 0 when it does not. */
   readonly mqttAddress: AddressInfo;
@@ -62,6 +66,7 @@ export class Broker {
 
   constructor(parts: {
     admin: Admin;
+    banned: BannedAdmin;
     dataDir: string;
     listeners: readonly BoundListener[];
     counterMemory: SharedArrayBuffer;
@@ -75,6 +80,7 @@ export class Broker {
     liveConfig: Config;
   }) {
     this.admin = parts.admin;
+    this.banned = parts.banned;
     this.dataDir = parts.dataDir;
     this.listeners = parts.listeners;
     this.mqttAddress = parts.listeners.find(({ kind }) => kind === 'tcp')?.address ?? noAddress;
@@ -124,7 +130,13 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
   const counters = new Counters(counterMemory, MAIN_BLOCK);
   const authLogger = logger.child({ module: 'auth' });
   const access = createAccessControl(config, authLogger, counters);
-  const authenticator = await createAuthenticator(config, { logger: authLogger, counters, now: Date.now });
+  const bannedList = new BannedList(join(dataDir, 'banned.json'));
+  const authenticator = createBannedAuthenticator({
+    inner: await createAuthenticator(config, { logger: authLogger, counters, now: Date.now }),
+    list: bannedList,
+    counters,
+    now: Date.now,
+  });
   const sys = new SysService(config, version);
   const pool = openPool(config, dataDir, counterMemory, logger);
   try {
@@ -213,6 +225,7 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
     state = 'running';
     return new Broker({
       admin,
+      banned: new BannedAdmin(bannedList, () => gateway.sessions.all()),
       dataDir,
       listeners,
       counterMemory,

@@ -7,13 +7,13 @@
  * changed: a PUT that tries is refused instead of being silently without effect. Changes are serialised.
  * Gives up: a file that cannot be read as what was written stops the start. Source: REF 7.4 and 8.
  */
-import { open, readFile, rename, rm } from 'node:fs/promises';
-import { dirname } from 'node:path';
+import { readFile } from 'node:fs/promises';
 import { isDeepStrictEqual } from 'node:util';
 
 import { Compile } from 'typebox/compile';
 
 import { OperationalError } from '../base/error.js';
+import { replaceFile } from '../base/replace-file.js';
 import type { Environment, MqConfig } from '../config/config.js';
 import { sections } from '../config/schema.js';
 import { formatDurationMs, parseDurationMs, UnitError } from '../config/unit.js';
@@ -120,7 +120,7 @@ export class MqConfigStore {
     const next = this.#typed(this.#effective(stored));
     guard?.(next);
     try {
-      await writeWhole(this.#file, `${JSON.stringify({ version: formatVersion, mq: stored }, null, 2)}\n`);
+      await replaceFile(this.#file, `${JSON.stringify({ version: formatVersion, mq: stored }, null, 2)}\n`);
     } catch (error) {
       throw new OperatorError('SERVICE_UNAVAILABLE', 'The configuration could not be written', error);
     }
@@ -290,26 +290,4 @@ async function readStored(file: string): Promise<MqConfigPatch> {
     throw new OperationalError('ERR_CONFIG', `${file} holds an impossible value: ${place}`);
   }
   return content.mq;
-}
-
-/** Replaces `file` as a whole: after a crash it holds the old or the new text, never a mixture. */
-async function writeWhole(file: string, text: string): Promise<void> {
-  const aside = `${file}.tmp`;
-  try {
-    const handle = await open(aside, 'w', 0o600);
-    try {
-      await handle.writeFile(text);
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-    await rename(aside, file);
-  } catch (error) {
-    await rm(aside, { force: true }).catch(() => undefined);
-    throw error;
-  }
-  // The rename is durable once its folder is; platforms that cannot sync a folder do without.
-  const folder = await open(dirname(file), 'r').catch(() => undefined);
-  await folder?.sync().catch(() => undefined);
-  await folder?.close();
 }

@@ -10,6 +10,7 @@ import { availableParallelism } from 'node:os';
 import { aclSettings } from './acl-settings.js';
 import { commandVariables } from './command-variables.js';
 import { transport } from './listener-settings.js';
+import { dashboardSettings } from './dashboard-settings.js';
 import { limitSettings } from './limit-settings.js';
 import { logSettings } from './log-settings.js';
 import { protocolSettings } from './protocol-settings.js';
@@ -343,6 +344,7 @@ export interface Config
     Values<typeof retainedSettings>,
     Values<typeof authentication>,
     Values<typeof sysSettings>,
+    Values<typeof dashboardSettings>,
     Values<typeof aclSettings>,
     Values<typeof share>,
     Values<typeof telemetrySettings>,
@@ -368,6 +370,7 @@ export const sections: readonly Section[] = [
   { title: 'Limits', parent: undefined, fields: limitSettings },
   { title: 'Retained messages', parent: undefined, fields: retainedSettings },
   { title: 'Authentication', parent: undefined, fields: authentication },
+  { title: 'REST API and dashboard', parent: undefined, fields: dashboardSettings },
   { title: 'Broker topics', parent: undefined, fields: sysSettings },
   { title: 'Authorisation', parent: undefined, fields: aclSettings },
   { title: 'Shared subscriptions', parent: undefined, fields: share },

@@ -16,6 +16,7 @@ import Type, { type TSchema } from 'typebox';
 
 import type { Admin } from '../broker/admin.js';
 import type { Logging } from '../telemetry/logger.js';
+import type { HttpAccess } from './access.js';
 import { ErrorBody } from './error.js';
 
 /** Fastify with TypeBox types. */
@@ -30,6 +31,8 @@ export type App = FastifyInstance<
 /** What a group of routes is added with. The same group is added once per path that it answers under. */
 export interface RouteGroup {
   readonly admin: Admin;
+  /** Accounts, keys, bans and who may do what. */
+  readonly access: HttpAccess;
   /** Shared counters of all threads. */
   readonly counterMemory: SharedArrayBuffer;
   /** What was logged, and the levels. */
@@ -48,7 +51,7 @@ export const NoContent = Type.Null({ description: 'Done; no body.' });
 
 /** Answers of a route: its own, and an error body for each of `failures` and for what any route may meet. */
 export function answers<S extends Readonly<Record<number, TSchema>>>(own: S, ...failures: number[]) {
-  const errors = [400, 401, 403, 500, ...failures].map((status) => [status, ErrorBody] as const);
+  const errors = [400, 401, 403, 429, 500, ...failures].map((status) => [status, ErrorBody] as const);
   return { ...own, ...Object.fromEntries(errors) } as S;
 }
 

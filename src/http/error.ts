@@ -16,20 +16,39 @@ export const restErrors = {
     status: 400,
     meaning: 'The body, a field, the cursor or the path is not what it should be.',
   },
-  ALREADY_EXISTS: { status: 400, meaning: 'A queue of that name exists.' },
+  ALREADY_EXISTS: {
+    status: 400,
+    meaning: 'A queue, account or API key of that name, or the same ban, exists.',
+  },
   MAX_QUEUE_COUNT_REACHED: { status: 400, meaning: 'There are `max_queue_count` queues.' },
+  EXCEED_LIMIT: { status: 400, meaning: 'There are as many accounts, API keys or bans as there may be.' },
+  NOT_ALLOWED: {
+    status: 400,
+    meaning: 'An administrator must be left, and nobody removes his own account.',
+  },
+  ERROR_PWD_NOT_MATCH: { status: 400, meaning: 'The old password is wrong.' },
   AUTHORIZATION_HEADER_ERROR: {
     status: 401,
     meaning: 'The header `Authorization` is missing or unreadable.',
   },
   BAD_API_KEY_OR_SECRET: { status: 401, meaning: 'No such key, or a wrong secret.' },
-  BAD_TOKEN: { status: 401, meaning: 'A bearer token that was not issued here.' },
-  UNAUTHORIZED_ROLE: { status: 403, meaning: 'The role, scope or namespace of the key does not allow this.' },
+  BAD_TOKEN: { status: 401, meaning: 'A bearer token that was not issued here, or has ended.' },
+  TOKEN_TIME_OUT: { status: 401, meaning: 'A bearer token that was not used for too long; sign in again.' },
+  BAD_USERNAME_OR_PWD: { status: 401, meaning: 'No such account, or a wrong password.' },
+  LOGIN_LOCKED: {
+    status: 401,
+    meaning:
+      'Too many wrong passwords from this address or for this account; `Retry-After` says how long to wait.',
+  },
+  UNAUTHORIZED_ROLE: {
+    status: 403,
+    meaning: 'The role, scope or namespace of the account or key does not allow this.',
+  },
   FORBIDDEN: {
     status: 403,
     meaning: 'Without API keys only this machine is answered, and no foreign web page.',
   },
-  NOT_FOUND: { status: 404, meaning: 'No such route, queue, shard or retained message.' },
+  NOT_FOUND: { status: 404, meaning: 'No such route, queue, shard, retained message, account, API key or ban.' },
   CLIENTID_NOT_FOUND: {
     status: 404,
     meaning: 'No such client, or it is not connected and would have to be.',
@@ -48,6 +67,10 @@ export const restErrors = {
   QUOTA_EXCEEDED: {
     status: 429,
     meaning: 'A queue is full and refuses messages, or as many listen to the events as may.',
+  },
+  TOO_MANY_REQUESTS: {
+    status: 429,
+    meaning: 'Too many wrong API keys from this address; it is refused for the rest of the minute.',
   },
   HEADERS_TOO_LARGE: { status: 431, meaning: 'Request line and headers are larger than 16 KB.' },
   INTERNAL_ERROR: { status: 500, meaning: 'A fault of the broker; its log has the details.' },

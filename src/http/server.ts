@@ -12,35 +12,40 @@ import type { AddressInfo } from 'node:net';
 import swagger from '@fastify/swagger';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 
-import type { ApiKeys } from '../auth/api-key.js';
 import { assert, OperationalError } from '../base/error.js';
 import type { Admin } from '../broker/admin.js';
 import type { Logging } from '../telemetry/logger.js';
+import type { HttpAccess } from './access.js';
+import { apiKeys } from './api-keys.js';
 import type { App } from './app.js';
+import { audit } from './audit.js';
+import { banned } from './banned.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
 import { dashboardFiles } from './dashboard-files.js';
 import { backups } from './backup.js';
 import { clients } from './clients.js';
 import { events } from './events.js';
-import { createGuard } from './guard.js';
 import { logLevels } from './log-levels.js';
 import { logs } from './logs.js';
 import { health } from './health.js';
 import { metrics, type Monitoring } from './metrics.js';
+import { login } from './login.js';
 import { mqConfig } from './mq-config.js';
 import { operations } from './operation.js';
 import { publish } from './publish.js';
+import { boundConnections, protect, requestIdOf } from './protection.js';
 import { queueCollection } from './queue-collection.js';
 import { queueItem } from './queue-item.js';
 import { queuesOverview } from './queues-overview.js';
 import { retained } from './retained.js';
 import { subscriptions } from './subscriptions.js';
+import { users } from './users.js';
 import { createValidatorCompiler } from './validation.js';
 
 /** What the server is started with. */
 export interface HttpServerOptions {
   readonly admin: Admin;
-  readonly apiKeys: ApiKeys;
+  readonly access: HttpAccess;
   /** Shared counters of all threads, for the metrics. */
   readonly counterMemory: SharedArrayBuffer;
   readonly host: string;
@@ -49,6 +54,8 @@ export interface HttpServerOptions {
   /** Longest time that `close` waits for requests under way. */
   readonly drainTimeoutMs: number;
   readonly version: string;
+  /** Longest time for a request to arrive; 30 s when left out. */
+  readonly requestTimeoutMs?: number;
   /** What was logged, and the levels. */
   readonly logging: Pick<Logging, 'recent' | 'levels'>;
   /** What the metrics show; left out: 1,000 queues, and nothing about the disk. */
@@ -67,7 +74,6 @@ export interface HttpServer {
 
 const bodyBytesMax = 1024 * 1024;
 const headerBytesMax = 16 * 1024;
-const connectionsMax = 1024;
 const requestTimeoutMs = 30_000;
 const keepAliveTimeoutMs = 10_000;
 const root = '/api/v5';
@@ -84,6 +90,11 @@ const groups = [
   { path: '', routes: [clients, subscriptions], tag: 'Clients', isCanonical: true },
   { path: '', routes: [publish, retained], tag: 'Messages', isCanonical: true },
   { path: '', routes: [events], tag: 'Operation', isCanonical: true },
+  { path: '', routes: [login], tag: 'Access', isCanonical: true },
+  { path: '/users', routes: [users], tag: 'Access', isCanonical: true },
+  { path: '/api_key', routes: [apiKeys], tag: 'Access', isCanonical: true },
+  { path: '/banned', routes: [banned], tag: 'Access', isCanonical: true },
+  { path: '/audit', routes: [audit], tag: 'Access', isCanonical: true },
   { path: '', routes: [operations, backups, logs, logLevels], tag: 'Operation', isCanonical: true },
 ] as const;
 
@@ -110,12 +121,15 @@ export async function startHttpServer(options: HttpServerOptions): Promise<HttpS
 export async function buildApp(
   options: Omit<HttpServerOptions, 'host' | 'port' | 'drainTimeoutMs'>,
 ): Promise<App> {
+  const timeoutMs = options.requestTimeoutMs ?? requestTimeoutMs;
   const app: App = Fastify({
     loggerInstance: options.logger,
-    logController: new LogController({ disableRequestLogging: true }),
+    logController: new LogController({ disableRequestLogging: true, requestIdLogLabel: 'request_id' }),
+    genReqId: requestIdOf,
+    requestIdHeader: false,
     bodyLimit: bodyBytesMax,
     routerOptions: { maxParamLength: headerBytesMax },
-    frameworkErrors: (error, _request, reply) => void answerError(error, reply, options.logger),
+    frameworkErrors: (error, request, reply) => void answerError(error, reply, request.log),
     // Fastify's own listener for broken requests stays unused: it must know our body.
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
@@ -125,13 +139,15 @@ export async function buildApp(
       const server = createServer(
         {
           maxHeaderSize: headerBytesMax,
-          requestTimeout: requestTimeoutMs,
-          headersTimeout: requestTimeoutMs,
+          requestTimeout: timeoutMs,
+          headersTimeout: timeoutMs,
+          // Node looks every 30 s, which would double the time.
+          connectionsCheckingInterval: Math.ceil(timeoutMs / 6),
           keepAliveTimeout: keepAliveTimeoutMs,
         },
         handler,
       );
-      server.maxConnections = connectionsMax;
+      boundConnections(server, options.access);
       return server;
     },
   });
@@ -139,8 +155,8 @@ export async function buildApp(
   // Answers are built by typed functions; filtering them again would cost and could hide fields.
   app.setSerializerCompiler(() => (data) => JSON.stringify(data));
   acceptJsonOnly(app);
-  app.addHook('onRequest', createGuard(options.apiKeys));
-  app.setErrorHandler((error, _request, reply) => answerError(error, reply, options.logger));
+  protect(app, options.access);
+  app.setErrorHandler((error, request, reply) => answerError(error, reply, request.log));
   app.setNotFoundHandler((_request, reply) => sendError(reply, 'NOT_FOUND', 'No such route'));
 
   const known = new Map<string, Set<string>>();
@@ -151,8 +167,8 @@ export async function buildApp(
   });
   await addOpenApi(app, options.version);
   for (const { path, routes, tag, isCanonical } of groups) {
-    const { admin, counterMemory, logging } = options;
-    const group = { prefix: `${root}${path}`, admin, counterMemory, logging, tag, isCanonical };
+    const { admin, access, counterMemory, logging } = options;
+    const group = { prefix: `${root}${path}`, admin, access, counterMemory, logging, tag, isCanonical };
     for (const add of routes) await app.register(add, group);
   }
   await app.register(dashboardFiles);

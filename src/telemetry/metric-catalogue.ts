@@ -190,6 +190,45 @@ export const catalogue = {
     'Answers from memory, without a hash or a call.',
   ),
 
+  clientsBanned: counter(
+    'sluice_clients_banned_total',
+    'main',
+    'Clients refused because their client id, user name or address is banned.',
+  ),
+
+  // REST API and dashboard.
+  loginsSucceeded: counter(
+    'sluice_logins_succeeded_total',
+    'main',
+    'Passwords of dashboard accounts that were right.',
+  ),
+  loginsFailed: family(
+    'sluice_logins_failed_total',
+    'main',
+    'reason',
+    ['credentials', 'locked', 'busy'],
+    'Passwords of dashboard accounts that were wrong, or not looked at because the address or the account has to wait, or because too many others wait.',
+  ),
+  loginLocks: counter(
+    'sluice_login_locks_total',
+    'main',
+    'Times that wrong passwords made an address or an account wait.',
+  ),
+  httpConnectionsRefused: family(
+    'sluice_http_connections_refused_total',
+    'main',
+    'reason',
+    ['limit', 'address'],
+    'Connections to the REST API closed at once: too many, or too many of one address.',
+  ),
+  restRefused: family(
+    'sluice_rest_refused_total',
+    'main',
+    'reason',
+    ['credentials', 'blocked', 'role', 'origin'],
+    'REST requests refused: no or wrong key or token, too many wrong keys from the address, not allowed to the role, or from another web site.',
+  ),
+
   // Wire.
   bytesReceived: counter('sluice_received_bytes_total', 'main', 'Bytes read from MQTT connections.'),
   bytesSent: counter('sluice_sent_bytes_total', 'main', 'Bytes written to MQTT connections.'),

@@ -2,6 +2,8 @@
  * The REST API over in-memory shards. Every answer that a test gets is checked against the OpenAPI document, so
  * the document cannot drift from what the server says.
  */
+import { join } from 'node:path';
+
 import type { InjectOptions, LightMyRequestResponse } from 'fastify';
 import { pino } from 'pino';
 import type { TSchema } from 'typebox';
@@ -11,10 +13,13 @@ import { expect } from 'vitest';
 import { ApiKeys } from '../../src/auth/api-key.js';
 import { buildApp } from '../../src/http/server.js';
 import { createLogging } from '../../src/telemetry/logger.js';
+import { type AuditLine, openTestAccess, seedAccounts, type TestAccessOptions } from './access-fixture.js';
 import { createFixture, type FixtureOptions } from '../broker/fixture.js';
 
 export interface ApiFixtureOptions extends FixtureOptions {
   readonly apiKeys?: ApiKeys;
+  /** Whatever else differs in who may do what. There are the accounts of `seedAccounts`. */
+  readonly access?: TestAccessOptions;
 }
 
 interface Operation {
@@ -38,15 +43,27 @@ export interface Answer {
 /** The same for every server, and the slowest part of making one. */
 let document: OpenApiDocument | undefined;
 
-export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFixtureOptions = {}) {
+export async function createApi({
+  apiKeys = ApiKeys.none(),
+  access: accessOptions = {},
+  ...options
+}: ApiFixtureOptions = {}) {
   const fixture = await createFixture(options);
+  const accessFolder = await seedAccounts(join(fixture.folder, 'access'));
   const logged: string[] = [];
+  const audited: AuditLine[] = [];
   const logger = pino({ level: 'info' }, { write: (line: string) => logged.push(line) });
   const { counterMemory } = fixture;
+  const access = openTestAccess(accessFolder, {
+    apiKeys,
+    counterMemory,
+    audit: (line) => audited.push(line),
+    ...accessOptions,
+  });
   const logging = createLogging({ level: 'info', format: 'json', stream: { write: () => undefined } });
   const app = await buildApp({
     admin: fixture.admin,
-    apiKeys,
+    access,
     counterMemory,
     logging,
     version: '0.0.0-test',
@@ -80,6 +97,9 @@ export async function createApi({ apiKeys = ApiKeys.none(), ...options }: ApiFix
     logging,
     document: described,
     logged,
+    access,
+    accessFolder,
+    audited,
     send,
     call,
     close: async () => {

@@ -10,6 +10,7 @@ import { type HttpServer, startHttpServer } from '../../src/http/server.js';
 import { createCounterMemory } from '../../src/telemetry/counter.js';
 import { createLogging } from '../../src/telemetry/logger.js';
 import { createFixture } from '../broker/fixture.js';
+import { openTestAccess } from './access-fixture.js';
 import { type Api, type ApiFixtureOptions, createApi } from './fixture.js';
 
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -276,6 +277,17 @@ describe('the OpenAPI document', () => {
       '/api/v5/shards': ['get'],
       '/api/v5/shards/{id}/restart': ['post'],
       '/api/v5/prometheus/stats': ['get'],
+      '/api/v5/login': ['post'],
+      '/api/v5/logout': ['post'],
+      '/api/v5/current_user': ['get'],
+      '/api/v5/users': ['get', 'post'],
+      '/api/v5/users/{username}': ['put', 'delete'],
+      '/api/v5/users/{username}/change_pwd': ['post'],
+      '/api/v5/api_key': ['get', 'post'],
+      '/api/v5/api_key/{name}': ['get', 'put', 'delete'],
+      '/api/v5/banned': ['get', 'post', 'delete'],
+      '/api/v5/banned/{as}/{who}': ['delete'],
+      '/api/v5/audit': ['get'],
       '/api/v5/queues_overview': ['get'],
       '/api/v5/clients': ['get'],
       '/api/v5/clients/{clientid}': ['get', 'delete'],
@@ -338,7 +350,7 @@ describe('the listener', () => {
     cleanups.push(() => fixture.remove());
     const server = await startHttpServer({
       admin: fixture.admin,
-      apiKeys: ApiKeys.none(),
+      access: openTestAccess(fixture.folder),
       counterMemory: createCounterMemory(1),
       logging: createLogging({ level: 'silent', format: 'json' }),
       host: '127.0.0.1',

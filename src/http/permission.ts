@@ -1,0 +1,67 @@
+/**
+ * Which role may do what, by method and path alone. Main thread; pure.
+ *
+ *     administrator   everything                     publisher   publish
+ *     viewer          GET, but not the audit log     anybody     ask who he is, sign out, change his own password
+ *
+ * Always true: what is not named here and changes something is an administrator's, so a route that is added later is
+ * guarded from its first day. A key of a namespace only looks; a key with scopes has no part in administering the broker.
+ */
+import type { ApiRole } from '../auth/api-key.js';
+
+/** Who sent a request, as it was proved. */
+export interface Principal {
+  readonly kind: 'user' | 'api_key' | 'local';
+  readonly name: string;
+  readonly role: ApiRole;
+  /** See `ApiKey`. */
+  readonly scopes: readonly string[] | undefined;
+  /** See `ApiKey`. */
+  readonly namespace: string | undefined;
+}
+
+/** What is asked for. */
+export interface Wanted {
+  readonly method: string;
+  /** The pattern of the route, with its prefix. */
+  readonly route: string;
+  /** Value of `:username` in the path. */
+  readonly username: string | undefined;
+}
+
+const root = '/api/v5';
+const anybodys = new Set([`GET ${root}/current_user`, `POST ${root}/logout`]);
+const publishing = new Set([`POST ${root}/publish`, `POST ${root}/publish/bulk`]);
+const ownPassword = `POST ${root}/users/:username/change_pwd`;
+const secretReads = new Set([`GET ${root}/audit`]);
+/** Parts of the API that no scope of a key holds. */
+const administering = new Set([
+  'users',
+  'api_key',
+  'audit',
+  'banned',
+  'configs',
+  'data',
+  'logs',
+  'log_levels',
+]);
+/** The only scope with a meaning: clients and queues. */
+const onlyScope = 'connections';
+
+/** True when they may. */
+export function isAllowed(principal: Principal, { method, route, username }: Wanted): boolean {
+  const isRead = method === 'GET' || method === 'HEAD';
+  const what = `${isRead ? 'GET' : method} ${route}`;
+  if (anybodys.has(what)) return true;
+  if (what === ownPassword && principal.kind === 'user' && principal.name === username) return true;
+  if (!isInScope(principal, route)) return false;
+  if (principal.role === 'publisher') return publishing.has(what) && principal.namespace === undefined;
+  if (principal.role === 'viewer') return isRead && !secretReads.has(what);
+  return principal.namespace === undefined || (isRead && !secretReads.has(what));
+}
+
+function isInScope({ scopes }: Principal, route: string): boolean {
+  if (scopes === undefined) return true;
+  const part = route.startsWith(`${root}/`) ? route.slice(root.length + 1).split('/')[0] : undefined;
+  return scopes.includes(onlyScope) && part !== undefined && !administering.has(part);
+}
