@@ -20,12 +20,15 @@ import { createGateway, type Gateway } from '../net/gateway.js';
 import type { BoundListener } from '../net/listener.js';
 import { QueueCatalogue } from '../router/queue-catalogue.js';
 import { Router } from '../router/router.js';
+import { MessageTracer } from '../session/message-tracer.js';
 import type { Session } from '../session/session.js';
 import { shareQueueStrategy } from '../session/share-queue.js';
 import { ShardPool } from '../shard/pool.js';
 import { CounterReader, Counters, MAIN_BLOCK, createCounterMemory } from '../telemetry/counter.js';
 import type { Logger } from '../telemetry/logger.js';
 import { LoopProbe } from '../telemetry/loop-probe.js';
+import type { SpanExport, SpanSink } from '../telemetry/span-export.js';
+import { openTracing } from '../telemetry/tracing.js';
 import { Admin, type BrokerState } from './admin.js';
 import { BackupService } from './backup.js';
 import { refuseUnfinishedRestore } from './data-file.js';
@@ -43,6 +46,8 @@ export interface BrokerOptions {
   readonly version: string;
 }
 
+/** How long a stopping broker waits for the collector of spans. */
+const spansTimeoutMs = 1000;
 const noAddress: AddressInfo = { address: '', family: 'IPv4', port: 0 };
 
 /** A running broker. Made by `startBroker`. */
@@ -61,6 +66,7 @@ export class Broker {
   readonly #authenticator: ReloadableAuthenticator;
   readonly #access: AccessControl | undefined;
   readonly #probe: LoopProbe;
+  readonly #spans: SpanExport | undefined;
   readonly #setState: (state: BrokerState) => void;
   readonly #liveConfig: Config;
 
@@ -76,6 +82,7 @@ export class Broker {
     authenticator: ReloadableAuthenticator;
     access: AccessControl | undefined;
     probe: LoopProbe;
+    spans: SpanExport | undefined;
     setState: (state: BrokerState) => void;
     liveConfig: Config;
   }) {
@@ -91,6 +98,7 @@ export class Broker {
     this.#authenticator = parts.authenticator;
     this.#access = parts.access;
     this.#probe = parts.probe;
+    this.#spans = parts.spans;
     this.#setState = parts.setState;
     this.#liveConfig = parts.liveConfig;
     this.#probe.start();
@@ -118,6 +126,7 @@ export class Broker {
     this.#authenticator.close();
     this.#access?.close();
     await this.#pool.close();
+    await this.#spans?.close(spansTimeoutMs);
   }
 }
 
@@ -137,6 +146,15 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
     counters,
     now: Date.now,
   });
+  const spans =
+    config.traceUrl === undefined
+      ? undefined
+      : await openTracing({
+          url: config.traceUrl,
+          version,
+          counters,
+          logger: logger.child({ module: 'trace' }),
+        });
   const sys = new SysService(config, version);
   const pool = openPool(config, dataDir, counterMemory, logger);
   try {
@@ -188,6 +206,7 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       hooks: {
         authenticator,
         access,
+        tracer: spans && createTracer(spans, config.traceRatio),
         clients: sys.clients,
         autoCreate: (name, filter) => void queues.autoCreate(name, filter),
         createShareQueue: (name, filter) =>
@@ -235,6 +254,7 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       authenticator,
       access,
       probe: new LoopProbe(counters),
+      spans,
       setState: (next) => {
         state = next;
       },
@@ -246,6 +266,11 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
     await pool.close();
     throw error;
   }
+}
+
+function createTracer(sink: SpanSink, ratio: number): MessageTracer {
+  const nowMs = (): number => performance.timeOrigin + performance.now();
+  return new MessageTracer({ ratio, sink, random: Math.random, nowMs });
 }
 
 function openPool(

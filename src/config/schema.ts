@@ -18,6 +18,7 @@ import { retainedSettings } from './retained-settings.js';
 import { sessionSettings } from './session-settings.js';
 import { share } from './share-settings.js';
 import { telemetrySettings } from './telemetry-settings.js';
+import { traceSettings } from './trace-settings.js';
 import { sysSettings, willSettings } from './sys-settings.js';
 import { authentication } from './auth-settings.js';
 import { GB, KB, MB } from './unit.js';
@@ -348,6 +349,7 @@ export interface Config
     Values<typeof aclSettings>,
     Values<typeof share>,
     Values<typeof telemetrySettings>,
+    Values<typeof traceSettings>,
     Values<typeof operation> {
   readonly mq: MqConfig;
 }
@@ -374,7 +376,7 @@ export const sections: readonly Section[] = [
   { title: 'Broker topics', parent: undefined, fields: sysSettings },
   { title: 'Authorisation', parent: undefined, fields: aclSettings },
   { title: 'Shared subscriptions', parent: undefined, fields: share },
-  { title: 'Monitoring', parent: undefined, fields: telemetrySettings },
+  { title: 'Monitoring', parent: undefined, fields: { ...telemetrySettings, ...traceSettings } },
   { title: 'Process', parent: undefined, fields: operation },
   { title: 'Queues', parent: 'mq', fields: mq },
 ];

@@ -37,6 +37,7 @@ export function buildContext(options: ContextOptions): GatewayContext {
   const context = {
     ...options,
     access: hooks.access,
+    tracer: hooks.tracer,
     memory: memoryLimits(config, counters),
     rows,
     retained,

@@ -15,6 +15,7 @@ import type { Logger } from '../telemetry/logger.js';
 import type { LocalPublisher } from './local-publisher.js';
 import type { MemoryLimits } from './memory-limit.js';
 import type { LiveMessage } from './message.js';
+import type { MessageTracer } from './message-tracer.js';
 import type { QueueWaiters } from './queue-waiters.js';
 import type { SessionRegistry } from './registry.js';
 import type { RetainedStore } from './retained-store.js';
@@ -65,6 +66,8 @@ export interface GatewayHooks {
   /** Left out: everything is allowed. */
   readonly access?: AccessControl | undefined;
   readonly clients?: ClientListener | undefined;
+  /** Left out: no message is traced. */
+  readonly tracer?: MessageTracer | undefined;
   /** A subscription named a queue and its filter and the queue does not exist. Creation shows in the catalogue. */
   readonly autoCreate?: ((name: string, topicFilter: string) => void) | undefined;
   /** The same for a share group that is kept as a queue, whatever the queue configuration says. */
@@ -92,6 +95,8 @@ export interface GatewayContext {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly hooks: GatewayHooks;
+  /** `hooks.tracer`, for the hot path. */
+  readonly tracer?: MessageTracer | undefined;
   /** `hooks.access`, for the hot path. */
   readonly access: AccessControl | undefined;
   /** Rows of durable state, of all that have some. */

@@ -32,6 +32,7 @@ import type { ClientIdentity, GatewayContext } from './context.js';
 import type { Congestion } from './congestion.js';
 import type { LiveMessage } from './message.js';
 import type { RowPlace } from './durable-session.js';
+import { OpenTraces } from './open-traces.js';
 import { AckKind, PendingAcks, type AckSink } from './pending-acks.js';
 import { encodeReceived } from './session-record.js';
 import type { ReceivedQos2, Session } from './session.js';
@@ -69,6 +70,8 @@ export class Inbound implements Publisher, AckSink {
   readonly #acks: PendingAcks;
   readonly #frameBytes: number;
   readonly #aliases = new InboundAliases();
+  /** Undefined while tracing is off. */
+  readonly #traces: OpenTraces | undefined;
   /** Made with the first message for a share group. */
   #round: ShareRound | undefined;
   #handle: PublisherHandle | undefined;
@@ -102,6 +105,7 @@ export class Inbound implements Publisher, AckSink {
     // MQTT 3 knows no Receive Maximum: there, reading pauses when there are no packet ids left.
     this.#receiveMaximum = version === 5 ? gateway.config.receiveMaximum : Number.POSITIVE_INFINITY;
     this.#acks = new PendingAcks(this);
+    this.#traces = gateway.tracer && new OpenTraces(gateway.tracer, session.clientId);
     this.#frameBytes = frameBytesMax + 2 * Buffer.byteLength(session.clientId);
   }
 
@@ -276,6 +280,8 @@ export class Inbound implements Publisher, AckSink {
       );
       live.isFrameOfMqtt5 = this.#version === 5;
     }
+    const traces = this.#traces;
+    const isTraced = traces !== undefined && traces.begin(buffer, propertiesStart, propertiesTo, packetId);
     if (qos < 2) this.#deliver(live, route, qos, isRetain);
     if (isOtherTopic || route.subscribers.length > freeSubscribers) {
       this.#work.spend(workUnits.topic + route.subscribers.length);
@@ -289,6 +295,14 @@ export class Inbound implements Publisher, AckSink {
       this.#publishAcknowledged(live, route, queues, qos, packetId, repeated, isRetain);
       // Clients that hear their own messages expect the PUBREC first, as nearly all brokers send it.
       if (qos === 2 && repeated === undefined) this.#deliver(live, route, qos, isRetain);
+    }
+    if (isTraced) {
+      traces.turn('publish', topic, topicFrom, topicTo, {
+        'messaging.message.body.size': payloadEnd - payloadStart,
+        'mqtt.qos': qos,
+        'sluice.subscribers': route.subscribers.length,
+        'sluice.queues': countQueues(queues),
+      });
     }
     if (live.congestion !== undefined) this.#waitForSubscriber(live, live.congestion);
     return true;
@@ -451,6 +465,7 @@ export class Inbound implements Publisher, AckSink {
   }
 
   onAcknowledge(kind: number, packetId: number, reason: number): void {
+    if (this.#traces !== undefined) this.#traces.answered(packetId, 'store', reason);
     const failed = reason >= FIRST_ERROR_REASON_CODE;
     if (failed) this.#gateway.counters.add(slot.publishesRefused + reason - FIRST_ERROR_REASON_CODE, 1);
     let isDoubtful = false;
@@ -481,6 +496,7 @@ export class Inbound implements Publisher, AckSink {
    */
   close(): void {
     if (this.#state !== 'open') return;
+    this.#traces?.lost('store');
     this.#leaveRing();
     let settling = false;
     if (this.#session.state !== 'ended') {
@@ -633,6 +649,12 @@ export class Inbound implements Publisher, AckSink {
     assert(this.#state === 'open', 'a closed connection waits for nothing');
     this.#wire.resume();
   }
+}
+
+function countQueues(queues: readonly ShardQueues[]): number {
+  let count = 0;
+  for (const { queueIds } of queues) count += queueIds.length;
+  return count;
 }
 
 function isMissing(rows: readonly RowPlace[], shardId: number): boolean {

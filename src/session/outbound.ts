@@ -20,6 +20,7 @@ import type { Clock } from './context.js';
 import { Awaiting, idOfOffset, InFlight } from './in-flight.js';
 import type { MemoryBudget } from './memory-limit.js';
 import { copyOf, ownMemory, remainingExpiry, type LiveMessage } from './message.js';
+import type { OpenTraces } from './open-traces.js';
 import { PublishWriter, type Identifiers, type PublishLimits, type Waiting } from './publish-writer.js';
 import type { Wire } from './wire.js';
 
@@ -65,6 +66,7 @@ export class Outbound {
   readonly #highWaterBytes: number;
   readonly #counters: Counters;
   readonly #clock: Clock;
+  readonly #traces: OpenTraces | undefined;
   readonly #inFlight = new InFlight<Attachment, Waiting>();
   readonly #pending: BoundedQueue<Waiting>;
   readonly #held: BoundedQueue<Held>;
@@ -81,8 +83,9 @@ export class Outbound {
   /** Whether live QoS > 0 messages must be kept for another connection. */
   keepsMessages = false;
 
-  /** `budget` is shared by all sessions. */
-  constructor(config: Config, counters: Counters, clock: Clock, budget: MemoryBudget) {
+  /** `budget` is shared by all sessions; without `traces` nothing is traced. */
+  constructor(config: Config, counters: Counters, clock: Clock, budget: MemoryBudget, traces?: OpenTraces) {
+    this.#traces = traces;
     this.#inFlightMax = config.inFlightMax;
     this.#highWaterBytes = config.outboxBytesMax / 2;
     this.#counters = counters;
@@ -163,6 +166,7 @@ export class Outbound {
   /** The connection is gone. Queue deliveries are forgotten: their attachments have been detached. */
   disconnected(): void {
     this.#writer = undefined;
+    this.#traces?.lost('acknowledge');
     this.congestion.relieve();
     this.#held.clear();
     this.#resend = [];
@@ -358,6 +362,7 @@ export class Outbound {
     if (at < 0) return;
     const kind = this.#inFlight.kinds[at];
     if (kind === Awaiting.queueAck) {
+      if (this.#traces !== undefined) this.#traces.answered(packetId, 'acknowledge', reason);
       // Nobody else could take what waits for this session: a refusal ends it.
       const isOwn = this.#inFlight.offsets[at]! >= 0;
       const attachment = this.#inFlight.owners[at]!;
@@ -389,6 +394,7 @@ export class Outbound {
     if (kind === Awaiting.puback || kind === Awaiting.queueAck) {
       throw violation('PUBREC for a QoS 1 message', 'MQTT-4.3.2-3');
     }
+    if (kind === Awaiting.queueRec) this.#traces?.answered(packetId, 'acknowledge', reason);
     // On its way to the store: PUBREL follows by itself.
     if (kind === Awaiting.queueRelease) return;
     if (reason >= 0x80) {
@@ -514,7 +520,11 @@ export class Outbound {
     if (packetId < 0) return false;
     // The queue enforces expiry; what it has handed out is delivered with at least one second left.
     const left = remainingExpiry(held.message.expiresAtMs, this.#clock.nowMs());
+    const { bytes, topicEnd, propertiesEnd } = held.message;
+    const traces = this.#traces;
+    const isTraced = traces !== undefined && traces.begin(bytes, topicEnd, propertiesEnd, packetId);
     writer.publishStored(held, held.flags, packetId, left === 0 ? 1 : left);
+    if (isTraced) traces.turn('deliver', bytes, 0, topicEnd, deliveryFacts(held.attachment, qos, undefined));
     if (qos === 0) held.attachment.ack(held.tag);
     return true;
   }
@@ -573,7 +583,14 @@ export class Outbound {
       if (qos === 0) writer.notifyWhenDrained();
       return;
     }
+    const { buffer, propertiesStart, propertiesEnd, topicStart, topicEnd } = delivery;
+    const traces = this.#traces;
+    const isTraced = traces !== undefined && traces.begin(buffer, propertiesStart, propertiesEnd, packetId);
     writer.publishDelivery(delivery, flags, packetId, identifiers);
+    if (isTraced) {
+      const attempt = delivery.deliveryAttempt;
+      traces.turn('deliver', buffer, topicStart, topicEnd, deliveryFacts(attachment, qos, attempt));
+    }
     if (qos === 0) attachment.ack(tag);
   }
 
@@ -628,4 +645,18 @@ export class Outbound {
     if (this.#inFlight.sent[at] === 1) this.#sent--;
     this.#inFlight.free(at);
   }
+}
+
+/** What a span tells about a delivery; the attempt is not kept of what had to wait for the window. */
+function deliveryFacts(
+  attachment: Attachment,
+  qos: number,
+  attempt: number | undefined,
+): Readonly<Record<string, number>> {
+  return {
+    'mqtt.qos': qos,
+    'sluice.shard': attachment.shardId,
+    'sluice.queue_id': attachment.queueId,
+    ...(attempt !== undefined && { 'sluice.delivery_attempt': attempt }),
+  };
 }

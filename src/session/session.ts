@@ -20,6 +20,7 @@ import type { ClientFacts, ClientIdentity, GatewayContext } from './context.js';
 import type { Inbound } from './inbound.js';
 import { DurableSession, type RowPlace } from './durable-session.js';
 import type { LiveMessage } from './message.js';
+import { OpenTraces } from './open-traces.js';
 import { Outbound, type ClientLimits } from './outbound.js';
 import type { Identifiers } from './publish-writer.js';
 import { QueueSubscriptionState } from './queue-subscription-state.js';
@@ -104,6 +105,7 @@ export class Session {
       context.counters,
       context.clock,
       context.memory.sessionQueues,
+      context.tracer && new OpenTraces(context.tracer, clientId),
     );
   }
 
