@@ -3,9 +3,10 @@
  *
  * Always true: while it is open there is one request or a timer for the next; the pause after a failure grows from 1 s to
  * 30 s, with chance so that many browsers do not come back at once, and starts again after an event. A stream that says
- * nothing for 15 s counts as lost. An event longer than 4 MB ends the stream: memory stays bounded.
+ * nothing for 15 s counts as lost. An event that is too long ends it: memory stays bounded.
  */
 import { apiUrl, authorization, failure, type Query } from './api.js';
+import { EventParser } from './event-parser.js';
 import { session } from './session.js';
 
 /** How a stream is doing. */
@@ -20,7 +21,6 @@ export interface StreamListener {
 const pauseMinMs = 1000;
 const pauseMaxMs = 30_000;
 const silenceMaxMs = 15_000;
-const eventCharsMax = 4 * 1024 * 1024;
 
 /** See the file header. `open` starts, `close` ends for good or until the next `open`. */
 export class EventStream {
@@ -85,32 +85,17 @@ export class EventStream {
     if (!response.ok || response.body === null) throw failure(response, await response.text(), sent);
     this.#listener.state('open');
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-    let text = '';
+    const parser = new EventParser();
     let wasGood = false;
     for (;;) {
       const silence = setTimeout(() => abort.abort(), silenceMaxMs);
       const { done, value } = await reader.read().finally(() => clearTimeout(silence));
       if (done) return wasGood;
-      text += value.replaceAll('\r\n', '\n');
-      for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
-        if (this.#dispatch(text.slice(0, end))) wasGood = true;
-        text = text.slice(end + 2);
+      for (const { name, data } of parser.push(value)) {
+        wasGood = true;
+        this.#pauseMs = pauseMinMs;
+        this.#listener.event(name, JSON.parse(data));
       }
-      if (text.length > eventCharsMax) return false;
     }
-  }
-
-  /** True when the block is an event and no comment. */
-  #dispatch(block: string): boolean {
-    let name = 'message';
-    let data = '';
-    for (const line of block.split('\n')) {
-      if (line.startsWith('event:')) name = line.slice(6).trim();
-      else if (line.startsWith('data:')) data += `${line.slice(5).trimStart()}\n`;
-    }
-    if (data === '') return false;
-    this.#pauseMs = pauseMinMs;
-    this.#listener.event(name, JSON.parse(data));
-    return true;
   }
 }

@@ -91,7 +91,7 @@ function Result(props: { check: KeyExpressionCheck | undefined; expression: stri
       {position === undefined ? null : (
         <code class="pointed">
           {expression.slice(0, position)}
-          <mark>{expression.slice(position, position + 1) || ' '}</mark>
+          <mark>{expression.slice(position, position + 1) || '\u00a0'}</mark>
           {expression.slice(position + 1)}
         </code>
       )}
