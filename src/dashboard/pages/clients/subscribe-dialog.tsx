@@ -2,6 +2,7 @@
  * Subscribes in the name of a client. In the browser.
  *
  * Always true: the broker decides as if the client had asked, and its refusal is shown; the dialog stays open then.
+ * Gives up subscription identifiers and the other options that only a client itself can use.
  */
 import { useState } from 'preact/hooks';
 

@@ -2,6 +2,7 @@
  * One retained message with its payload. In the browser.
  *
  * Always true: it is read when the dialog opens; when it is gone by then, that is what is shown.
+ * Gives up following changes: it is the message of the moment.
  */
 import { get } from '../../base/api.js';
 import { duration } from '../../base/format.js';

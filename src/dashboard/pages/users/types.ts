@@ -1,7 +1,8 @@
 /**
  * What the REST API tells of an account of the dashboard. In the browser; types, and the rules for new values.
  *
- * Always true: the rules are the broker's own, told before it has to refuse. Source: `GET /users`, `POST /users`.
+ * Always true: the rules are the broker's own, told before it has to refuse.
+ * Source: `GET /users`, `POST /users`.
  */
 
 /** What an account may do. */
