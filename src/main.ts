@@ -60,6 +60,7 @@ async function runBroker(config: Config, env: Environment): Promise<number> {
     const http = await startHttpServer({
       admin: broker.admin,
       access,
+      takeUpgrade: (request, socket, head) => broker.takeUpgrade(request, socket, head),
       counterMemory: broker.counterMemory,
       logging,
       monitoring: { queuesMax: config.metricsQueuesMax, dataDir: broker.dataDir },

@@ -5,7 +5,8 @@
  * stop order is the reverse: no new connections, publishes under way settle, clients are told, shards write all they
  * have and close. The REST API belongs to the layer above and gets `admin`.
  */
-import type { AddressInfo } from 'node:net';
+import type { IncomingMessage } from 'node:http';
+import type { AddressInfo, Socket } from 'node:net';
 import { join, resolve } from 'node:path';
 
 import { createAccessControl, type AccessControl } from '../auth/access.js';
@@ -109,6 +110,11 @@ export class Broker {
     this.#gateway.reloadCertificates();
     this.#access?.reload();
     await this.#authenticator.reload();
+  }
+
+  /** Takes a WebSocket that came in through the HTTP server, for MQTT. */
+  takeUpgrade(request: IncomingMessage, socket: Socket, head: Buffer): void {
+    this.#gateway.takeUpgrade(request, socket, head);
   }
 
   /** Puts live settings in force; whoever uses one reads it from this object. */

@@ -15,7 +15,7 @@ import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 import { assert, OperationalError } from '../base/error.js';
 import type { Admin } from '../broker/admin.js';
 import type { Logging } from '../telemetry/logger.js';
-import type { HttpAccess } from './access.js';
+import { type HttpAccess, mayWriteWith } from './access.js';
 import { apiKeys } from './api-keys.js';
 import type { App } from './app.js';
 import { audit } from './audit.js';
@@ -31,6 +31,7 @@ import { health } from './health.js';
 import { metrics, type Monitoring } from './metrics.js';
 import { login } from './login.js';
 import { mqConfig } from './mq-config.js';
+import { mqttUpgrade, type UpgradeTaker } from './mqtt-upgrade.js';
 import { operations } from './operation.js';
 import { publish } from './publish.js';
 import { boundConnections, protect, requestIdOf } from './protection.js';
@@ -46,6 +47,8 @@ import { createValidatorCompiler } from './validation.js';
 export interface HttpServerOptions {
   readonly admin: Admin;
   readonly access: HttpAccess;
+  /** Takes WebSockets of the dashboard's MQTT client; without it there are none. */
+  readonly takeUpgrade?: UpgradeTaker;
   /** Shared counters of all threads, for the metrics. */
   readonly counterMemory: SharedArrayBuffer;
   readonly host: string;
@@ -148,6 +151,10 @@ export async function buildApp(
         handler,
       );
       boundConnections(server, options.access);
+      if (options.takeUpgrade !== undefined) {
+        const mayUse = (token: string): boolean => mayWriteWith(options.access, token);
+        server.on('upgrade', mqttUpgrade({ take: options.takeUpgrade, mayUse }));
+      }
       return server;
     },
   });
