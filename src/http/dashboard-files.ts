@@ -74,7 +74,6 @@ export async function dashboardFiles(
         'content-security-policy': contentSecurityPolicy(request.headers.host ?? ''),
         'x-content-type-options': 'nosniff',
         'referrer-policy': 'no-referrer',
-        'cross-origin-opener-policy': 'same-origin',
       });
       const isHashed = path.startsWith('assets/');
       return reply.sendFile(path === '' ? 'index.html' : path, {

@@ -28,7 +28,7 @@ export const sampleFields = [
   (reading: Overview) => reading.queues.in_flight,
   (reading: Overview) => reading.queues.oldest_age_ms,
   (reading: Overview) => reading.main_load,
-  (reading: Overview) => Math.max(0, ...reading.shards.map(({ load }) => load)),
+  (reading: Overview) => Math.max(0, ...reading.shards.map(({ load = NaN }) => load)),
   (reading: Overview) => reading.memory_bytes,
   (reading: Overview) => reading.heap_bytes,
   (reading: Overview) => reading.disk_bytes,

@@ -9,11 +9,11 @@
 export interface ShardReading {
   readonly id: number;
   readonly state: 'starting' | 'up' | 'down';
-  /** Share of time that the worker is busy, 0 to 1. */
-  readonly load: number;
+  /** Share of time that the worker is busy, 0 to 1; the rest of the figures, too, only once they are known. */
+  readonly load?: number;
   /** Share of the ring towards the worker that is in use, 0 to 1. */
-  readonly ring_fill: number;
-  readonly event_loop_delay_ms: number;
+  readonly ring_fill?: number;
+  readonly event_loop_delay_ms?: number;
   readonly commit_p99_ms: number;
 }
 

@@ -28,6 +28,8 @@ import { type QueueDefinition, strategyNames } from './definition.js';
 import { DeleteQueueDialog } from './delete-dialog.js';
 import { QueueFormDialog } from './queue-form.js';
 
+/** Of columns whose title or values need more than others. */
+const widths: Readonly<Record<string, number>> = { consumers: 6.8, oldest_age: 7.5 };
 /** New queues of others, and the order, are found at this pace. */
 const rereadMs = 10_000;
 
@@ -234,7 +236,7 @@ function numberColumn(
     title,
     align: 'end',
     isSortable: true,
-    widthRem: key === 'consumers' ? 6.8 : 5.8,
+    widthRem: widths[key] ?? 5.8,
     priority,
     render,
   };
