@@ -166,10 +166,7 @@ class MqttGateway implements Gateway, ConnectionHost, ListenerHost {
           this.#closeListeners();
           throw error;
         }
-        this.logger.warn(
-          { err: error },
-          `no listener ${listener.setting.name}: somebody else has its usual port`,
-        );
+        this.logger.warn(`no listener ${listener.setting.name}: somebody else has its usual port`);
       }
     }
     this.#sweeper = setInterval(() => this.#sweep(), sweepIntervalMs);
