@@ -83,7 +83,7 @@ export class SyncedNote {
   }
 }
 
-function readSynced(directory: string): WalPosition | undefined {
+export function readSynced(directory: string): WalPosition | undefined {
   let bytes: Buffer;
   try {
     bytes = fs.readFileSync(path.join(directory, SYNCED_FILE));
