@@ -83,6 +83,7 @@ export class SyncedNote {
   }
 }
 
+/** How far which log is on disk at least; undefined when nothing says so. */
 export function readSynced(directory: string): WalPosition | undefined {
   let bytes: Buffer;
   try {
