@@ -6,6 +6,7 @@
  * fault of a shard reaches the caller as SERVICE_UNAVAILABLE, never as an internal error; looking at messages
  * is bounded in bytes as well as in number. Clients, subscriptions and the rest have doors of their own behind this one.
  */
+import type { Environment } from '../config/config.js';
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { QueueCatalogue } from '../router/queue-catalogue.js';
 import type { GatewayContext } from '../session/context.js';
@@ -24,7 +25,9 @@ import { QueueOverview, type QueueRow, type QueueSearch } from './queue-overview
 import type { QueueCreateBody, QueueUpdateBody } from './queue-schema.js';
 import type { QueueService } from './queue-service.js';
 import { RetainedAdmin } from './retained-admin.js';
+import { settingViews, type SettingView } from './setting-view.js';
 import { SubscriptionAdmin } from './subscription-admin.js';
+import { TotalsReader } from './totals.js';
 
 /** How far the broker is. */
 export type BrokerState = 'starting' | 'running' | 'draining';
@@ -51,6 +54,9 @@ export interface AdminOptions {
   readonly consumers: ConsumerDirectory;
   readonly gateway: GatewayContext;
   readonly counterMemory: SharedArrayBuffer;
+  /** What the settings come from: the environment with the file of settings below it, and the environment alone. */
+  readonly env: Environment;
+  readonly ownEnv: Environment;
   readonly backups: Pick<BackupService, 'begin'>;
   readonly state: () => BrokerState;
   readonly version: string;
@@ -91,6 +97,7 @@ export class Admin {
   readonly publishing: PublishAdmin;
   readonly load: LoadMeter;
   readonly overview: Overview;
+  readonly totals: TotalsReader;
   readonly #queueOverview: QueueOverview;
   readonly #options: AdminOptions;
   readonly #startedAtMs: number;
@@ -107,6 +114,7 @@ export class Admin {
     this.retained = new RetainedAdmin(gateway, walks);
     this.publishing = new PublishAdmin(gateway);
     this.load = new LoadMeter(counters, steadyMs);
+    this.totals = new TotalsReader(counters, gateway, () => catalogue.size);
     this.#queueOverview = new QueueOverview(catalogue, shards, steadyMs);
     this.overview = new Overview({
       gateway,
@@ -215,6 +223,12 @@ export class Admin {
       if (this.#options.catalogue.get(queue.name)?.id === queue.id) throw error;
       throw new OperatorError('NOT_FOUND', 'Message queue not found', error);
     }
+  }
+
+  /** All settings in force, with where each comes from; secrets are hidden. */
+  settings(): SettingView[] {
+    const { gateway, env, ownEnv } = this.#options;
+    return settingViews({ config: gateway.config, environment: env, ownEnvironment: ownEnv });
   }
 
   mqConfig(): MqConfigObject {

@@ -16,6 +16,7 @@ import { createAuthenticator, type ReloadableAuthenticator } from '../auth/chain
 import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
 import type { Config, Environment } from '../config/config.js';
+import { ENV_FILE_VARIABLE } from '../config/env-file.js';
 import type { SettingChange } from '../config/live.js';
 import { createGateway, type Gateway } from '../net/gateway.js';
 import type { BoundListener } from '../net/listener.js';
@@ -233,6 +234,8 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       consumers: pool,
       gateway: gateway.context,
       counterMemory,
+      env,
+      ownEnv: env[ENV_FILE_VARIABLE] === undefined ? env : process.env,
       backups: new BackupService({
         shards: pool,
         dataDir,

@@ -325,7 +325,8 @@ function checkName(name: string): void {
   }
 }
 
-function checkFilter(topicFilter: string): void {
+/** Throws BAD_REQUEST unless a queue can have this topic filter. */
+export function checkFilter(topicFilter: string): void {
   const fault = topicFilterFault(topicFilter);
   if (fault !== undefined) throw invalidField('topic_filter', fault.message, topicFilter);
   if (Buffer.byteLength(topicFilter) > queueFilterBytesMax) {

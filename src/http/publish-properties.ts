@@ -12,7 +12,8 @@ import { topicNameFault } from '../mqtt/topic.js';
 
 const textMax = 65_535;
 
-const UserProperties = Type.Union(
+/** User properties: a list keeps order and repeats, an object is EMQX's form. */
+export const UserProperties = Type.Union(
   [
     Type.Array(Type.Object({ key: Type.String(), value: Type.String() }, { additionalProperties: false }), {
       maxItems: 1000,

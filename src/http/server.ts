@@ -9,13 +9,13 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 
-import swagger from '@fastify/swagger';
 import Fastify, { type FastifyBaseLogger, LogController } from 'fastify';
 
 import { assert, OperationalError } from '../base/error.js';
 import type { Admin } from '../broker/admin.js';
 import type { Logging } from '../telemetry/logger.js';
 import { type HttpAccess, mayWriteWith } from './access.js';
+import { documentPage, documentRoutes, openApi } from './api-docs.js';
 import { apiKeys } from './api-keys.js';
 import type { App } from './app.js';
 import { audit } from './audit.js';
@@ -23,7 +23,9 @@ import { banned } from './banned.js';
 import { answerError, rawErrorAnswer, sendError } from './error.js';
 import { dashboardFiles } from './dashboard-files.js';
 import { backups } from './backup.js';
+import { checks } from './checks.js';
 import { clients } from './clients.js';
+import { configs } from './configs.js';
 import { events } from './events.js';
 import { logLevels } from './log-levels.js';
 import { logs } from './logs.js';
@@ -39,6 +41,7 @@ import { queueCollection } from './queue-collection.js';
 import { queueItem } from './queue-item.js';
 import { queuesOverview } from './queues-overview.js';
 import { retained } from './retained.js';
+import { stats } from './stats.js';
 import { subscriptions } from './subscriptions.js';
 import { users } from './users.js';
 import { createValidatorCompiler } from './validation.js';
@@ -89,10 +92,10 @@ const groups = [
   { path: '/queues', routes: [queueCollection, queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queue', routes: [queueItem], tag: 'Queues (short paths)', isCanonical: false },
   { path: '/queues/config', routes: [mqConfig], tag: 'Queue configuration', isCanonical: false },
-  { path: '', routes: [queuesOverview], tag: 'Queues', isCanonical: true },
+  { path: '', routes: [queuesOverview, checks], tag: 'Queues', isCanonical: true },
   { path: '', routes: [clients, subscriptions], tag: 'Clients', isCanonical: true },
   { path: '', routes: [publish, retained], tag: 'Messages', isCanonical: true },
-  { path: '', routes: [events], tag: 'Operation', isCanonical: true },
+  { path: '', routes: [events, stats, configs], tag: 'Operation', isCanonical: true },
   { path: '', routes: [login], tag: 'Access', isCanonical: true },
   { path: '/users', routes: [users], tag: 'Access', isCanonical: true },
   { path: '/api_key', routes: [apiKeys], tag: 'Access', isCanonical: true },
@@ -172,7 +175,7 @@ export async function buildApp(
     for (const one of [method].flat()) entry.add(one);
     known.set(url, entry);
   });
-  await addOpenApi(app, options.version);
+  await openApi(app, options.version);
   for (const { path, routes, tag, isCanonical } of groups) {
     const { admin, access, counterMemory, logging } = options;
     const group = { prefix: `${root}${path}`, admin, access, counterMemory, logging, tag, isCanonical };
@@ -182,7 +185,9 @@ export async function buildApp(
   const atRoot = { ...options, prefix: '', tag: 'Operation', isCanonical: true };
   await app.register(health, atRoot);
   await app.register(metrics, { ...atRoot, monitoring: options.monitoring ?? { queuesMax: 1000 } });
+  await app.register(documentRoutes, { url: `${root}/openapi.json` });
   refuseOtherMethods(app, known);
+  await app.register(documentPage);
   await app.ready();
   return app;
 }
@@ -195,30 +200,6 @@ function acceptJsonOnly(app: App): void {
     if (body.length === 0) done(null);
     else void parse(request, String(body), done);
   });
-}
-
-async function addOpenApi(app: App, version: string): Promise<void> {
-  await app.register(swagger, {
-    openapi: {
-      openapi: '3.1.0',
-      info: {
-        title: 'Sluice',
-        version,
-        description: 'Durable message queues of an MQTT broker. Every error has the body {"code","message"}.',
-      },
-      components: { securitySchemes: { apiKey: { type: 'http', scheme: 'basic' } } },
-      security: [{ apiKey: [] }],
-    },
-  });
-  for (const url of [`${root}/openapi.json`, '/api-docs/swagger.json']) {
-    app.route({
-      method: 'GET',
-      url,
-      config: { isPublic: true },
-      schema: { hide: true },
-      handler: async () => app.swagger(),
-    });
-  }
 }
 
 /** A known path with a method that it does not have is 405, not 404. */

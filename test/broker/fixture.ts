@@ -67,7 +67,12 @@ export async function createFixture({ env = {}, directory }: FixtureOptions = {}
   });
   const counterMemory = createCounterMemory(1);
   const gateway = createGateway({
-    config,
+    config: {
+      ...config,
+      get mq() {
+        return mqConfig.current;
+      },
+    },
     shards: gatewayShards,
     catalogue,
     router,
@@ -89,6 +94,8 @@ export async function createFixture({ env = {}, directory }: FixtureOptions = {}
     },
     gateway: gateway.context,
     counterMemory,
+    env,
+    ownEnv: env,
     backups: new BackupService({
       shards: new FakeCheckpoints(),
       dataDir: folder,
