@@ -27,8 +27,8 @@ COPY --from=build /opt/sluice/node_modules node_modules
 COPY --from=build /opt/sluice/dist dist
 COPY package.json LICENSE ./
 # Inside a container every interface is the container's own; what is published, and whether clients must say who they
-# are, is decided by who runs it. The REST API follows as soon as API keys are configured, and stays on loopback until then.
-ENV NODE_ENV=production SLUICE_HOST=0.0.0.0 SLUICE_ALLOW_ANONYMOUS=true SLUICE_DATA_DIR=/var/lib/sluice
+# are, is decided by who runs it. REST API and dashboard ask everybody for a key or an account.
+ENV NODE_ENV=production SLUICE_HOST=0.0.0.0 SLUICE_ALLOW_ANONYMOUS=true SLUICE_HTTP_LOCAL_ACCESS=false SLUICE_DATA_DIR=/var/lib/sluice
 USER node
 VOLUME /var/lib/sluice
 EXPOSE 1883 8083 8084 8883 18083

@@ -52,7 +52,7 @@ export function loadConfig(env: Environment): Config {
   }
   // The tables of schema.ts are what both the loop above and the type `Config` are made from.
   const config = root as unknown as Config;
-  if (config.httpHost === '') root['httpHost'] = config.apiKeysFile === undefined ? '127.0.0.1' : config.host;
+  if (config.httpHost === '') root['httpHost'] = letsLocalIn(config) ? '127.0.0.1' : config.host;
   faults.push(...contradictions(config));
   if (faults.length > 0) throw new ConfigError(faults);
   return freeze(config);
@@ -98,14 +98,19 @@ function unknownVariables(env: Environment): ConfigFault[] {
 
 const loopback = /^(?:127(?:\.\d{1,3}){3}|::1|localhost)$/;
 
+/** Whether requests from this machine need no proof of who they are. */
+function letsLocalIn({ apiKeysFile, httpLocalAccess }: Config): boolean {
+  return apiKeysFile === undefined && httpLocalAccess === 'auto';
+}
+
 /** Settings that are fine alone and impossible together. */
 function contradictions(config: Config): ConfigFault[] {
   const faults: ConfigFault[] = [...listenerFaults(config)];
-  if (config.apiKeysFile === undefined && !loopback.test(config.httpHost)) {
+  if (letsLocalIn(config) && !loopback.test(config.httpHost)) {
     faults.push({
       variable: 'SLUICE_HTTP_HOST',
       message:
-        'must be a loopback address while SLUICE_API_KEYS_FILE is not set: without keys anybody may administer',
+        'must be a loopback address while SLUICE_API_KEYS_FILE is not set and SLUICE_HTTP_LOCAL_ACCESS is auto: without keys anybody may administer',
     });
   }
   if (config.ringBytes < 4 * config.maximumPacketSize) {

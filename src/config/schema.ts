@@ -57,7 +57,8 @@ const listener = {
   }),
   httpHost: text('SLUICE_HTTP_HOST', {
     fallback: '',
-    defaultText: 'as `SLUICE_HOST` when API keys are configured, else 127.0.0.1',
+    defaultText:
+      'as `SLUICE_HOST` when there is a file of API keys or `SLUICE_HTTP_LOCAL_ACCESS` is `false`, else 127.0.0.1',
     pattern: hostPattern,
     range: hostRange,
     help: 'Address of the REST API.',

@@ -92,6 +92,9 @@ describe('values', () => {
     expect(loadConfig({ SLUICE_HOST: '0.0.0.0' }).httpHost).toBe('127.0.0.1');
     expect(loadConfig({ SLUICE_HOST: '0.0.0.0', SLUICE_API_KEYS_FILE: 'keys' }).httpHost).toBe('0.0.0.0');
     expect(loadConfig({ SLUICE_HTTP_HOST: '::', SLUICE_API_KEYS_FILE: 'keys' }).httpHost).toBe('::');
+    expect(loadConfig({ SLUICE_HOST: '0.0.0.0', SLUICE_HTTP_LOCAL_ACCESS: 'false' }).httpHost).toBe(
+      '0.0.0.0',
+    );
   });
 
   test("EMQX's names are accepted where EMQX has one, also in HOCON quotes, and our own name wins [queue-70]", () => {
@@ -165,6 +168,7 @@ describe('faults', () => {
     for (const host of ['127.0.0.1', '127.1.2.3', '::1', 'localhost'])
       expect(faultsOf({ SLUICE_HTTP_HOST: host })).toEqual([]);
     expect(faultsOf({ SLUICE_HTTP_HOST: '0.0.0.0', SLUICE_API_KEYS_FILE: 'keys' })).toEqual([]);
+    expect(faultsOf({ SLUICE_HTTP_HOST: '0.0.0.0', SLUICE_HTTP_LOCAL_ACCESS: 'false' })).toEqual([]);
   });
 
   test("the variables of the project's own tests are not settings and not faults [broker]", () => {

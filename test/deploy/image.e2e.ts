@@ -87,7 +87,13 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
     }
     expect((await container.exec(['touch', '/var/lib/sluice/x'])).code).toBe(0);
 
-    const url = `http://${outerAddress}:18083/api/v5/queues`;
+    const origin = `http://${outerAddress}:18083`;
+    // The probes of Kubernetes come from outside and without a key, as do the files of the dashboard.
+    for (const page of ['/health/live', '/health/ready', '/dashboard/']) {
+      const answer = await container.outside(`curl -sS -o /dev/null -w "%{http_code}" ${origin}${page}`);
+      expect(answer.out, page).toBe('200');
+    }
+    const url = `${origin}/api/v5/queues`;
     expect((await container.outside(`curl -sS -o /dev/null -w "%{http_code}" ${url}`)).out).toBe('401');
     // The volume is that of the test before, which wrote its queues into it.
     expect((await container.outside(`curl -sS -u key:secret ${url}`)).out).toContain('"topic_filter":"jobs"');
@@ -99,6 +105,7 @@ describe.skipIf(missing !== undefined)(`the image${missing === undefined ? '' : 
   test('the image holds what a running broker needs and nothing of its making [broker]', async () => {
     const files = await image.files();
     expect(files).toContain('/opt/sluice/dist/main.js');
+    expect(files).toContain('/opt/sluice/dist/dashboard/index.html');
     expect(files).toContain('/opt/sluice/node_modules/fastify/package.json');
     expect(files.filter((one) => /^\/opt\/sluice\/(src|test|scripts|bench)\//.test(one))).toEqual([]);
     expect(
