@@ -388,5 +388,6 @@ export const internalVariables: Readonly<Record<string, string>> = {
   SLUICE_TEST_COUNT_FILE: 'file that the count of a test run is written to',
   SLUICE_TEST_FULL: '1 runs the long tests at full size',
   SLUICE_TEST_NODE_FLAGS: 'flags for the node binary that brokers under test are started with',
+  SLUICE_TEST_SCREENSHOTS: '1 takes the pictures of docs/images in the browser tests',
   SLUICE_TEST_SEED: 'seed of the random tests, to repeat a run',
 };

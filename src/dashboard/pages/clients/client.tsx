@@ -57,7 +57,7 @@ export function ClientPage({ clientId }: { clientId: string }) {
           {
             key: 'act',
             title: 'Action',
-            widthRem: 8,
+            widthRem: 9.5,
             render: ({ topic }: Subscription) => (
               <Button kind="link" label={`Unsubscribe ${topic}`} onClick={() => void unsubscribe(topic)}>
                 Unsubscribe

@@ -61,8 +61,8 @@ export function SubscribeForm({ client }: { client: PageClient }) {
         <div class="columns">
           <SelectField label="QoS" value={qos} options={qosOptions} onChange={setQos} />
           <TextField
-            label="Work per message, ms"
-            help="Acknowledged after that, one after the other."
+            label="Working time, ms"
+            help="How long it takes for a message before it acknowledges it; one after the other."
             type="number"
             min={0}
             max={workMaxMs}
