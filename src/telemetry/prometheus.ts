@@ -4,7 +4,7 @@
  * Always true: what is shown is what the catalogue lists, in its order; reading disturbs no writer; what does not change
  * is put together once, so that a text costs about one addition to it per line; with many queues the thread gets its turn
  * after every metric. The metrics of the process itself are the library's: their part is made at most once a second, without
- * those whose cost grows with open connections. 20 queues: 0.12 ms, by the library 1.5.
+ * those whose cost grows with open connections.
  */
 import { statSync } from 'node:fs';
 import { setImmediate as turn } from 'node:timers/promises';
