@@ -14,8 +14,6 @@ import { OperationalError } from '../base/error.js';
 
 /** What the owner of a key is. */
 export type ApiRole = 'administrator' | 'viewer' | 'publisher';
-/** What a request does: look or change. */
-export type ApiAccess = 'read' | 'write';
 
 /** A key without its secret. */
 export interface ApiKey {
@@ -53,19 +51,14 @@ export function isSecretOf(digest: Buffer | undefined, secret: string): boolean 
   return digest !== undefined && same;
 }
 
-/** Outcome of an `Authorization` header. */
-export type Authentication =
-  | { readonly outcome: 'accepted'; readonly key: ApiKey }
-  | { readonly outcome: 'header-missing' | 'header-malformed' | 'token-unknown' | 'credentials-wrong' };
-
 /** The part of a logger that is used here. */
 export interface ApiKeyLog {
   warn(fields: object, message: string): void;
   error(fields: object, message: string): void;
 }
 
-/** The scope that the queue API belongs to. */
-const queueScope = 'connections';
+/** The only scope with a meaning here: clients and queues. */
+export const queueScope = 'connections';
 const fileBytesMax = 1024 * 1024;
 /** All roles. */
 export const apiRoles = ['administrator', 'viewer', 'publisher'] as const satisfies readonly ApiRole[];
@@ -135,16 +128,6 @@ export class ApiKeys {
     return this.#keys.size;
   }
 
-  /** Checks an `Authorization` header. */
-  authenticate(header: string | undefined): Authentication {
-    const read = readAuthorization(header);
-    if (read.scheme === 'missing') return { outcome: 'header-missing' };
-    if (read.scheme === 'malformed') return { outcome: 'header-malformed' };
-    if (read.scheme === 'bearer') return { outcome: 'token-unknown' };
-    const key = this.find(read.key, read.secret);
-    return key === undefined ? { outcome: 'credentials-wrong' } : { outcome: 'accepted', key };
-  }
-
   /** The key when the secret is its own; takes as long when there is no such key. */
   find(name: string, secret: string): ApiKey | undefined {
     const stored = this.#keys.get(name);
@@ -152,13 +135,6 @@ export class ApiKeys {
     const { key, role, scopes, namespace } = stored;
     return { key, role, scopes, namespace };
   }
-}
-
-/** True when the owner of `key` may do that with queues, their configuration and the shards. */
-export function mayAccess(key: ApiKey, access: ApiAccess): boolean {
-  if (key.role === 'publisher') return false;
-  if (key.scopes !== undefined && !key.scopes.includes(queueScope)) return false;
-  return access === 'read' || (key.role === 'administrator' && key.namespace === undefined);
 }
 
 /** A key, or why the line is none. */

@@ -22,6 +22,7 @@ export async function health(app: App, group: RouteGroup): Promise<void> {
     schema: {
       ...operation(group, 'getLiveness'),
       summary: 'Whether the process lives; asks for no key',
+      security: [],
       response: answers({ 200: Type.Object({ status: Type.Literal('live') }) }),
     },
     handler: async () => ({ status: 'live' as const }),
@@ -34,6 +35,7 @@ export async function health(app: App, group: RouteGroup): Promise<void> {
     schema: {
       ...operation(group, 'getReadiness'),
       summary: 'Whether the broker serves; asks for no key',
+      security: [],
       description: '200 when all listeners and all shards are up, 503 with the reason otherwise.',
       response: { ...answers({ 200: Type.Object({ status: Type.Literal('ready') }) }), 503: ErrorBody },
     },

@@ -7,7 +7,7 @@
  * Always true: what is not named here and changes something is an administrator's, so a route that is added later is
  * guarded from its first day. A key of a namespace only looks; a key with scopes has no part in administering the broker.
  */
-import type { ApiRole } from '../auth/api-key.js';
+import { type ApiRole, queueScope } from '../auth/api-key.js';
 
 /** Who sent a request, as it was proved. */
 export interface Principal {
@@ -45,8 +45,6 @@ const administering = new Set([
   'logs',
   'log_levels',
 ]);
-/** The only scope with a meaning: clients and queues. */
-const onlyScope = 'connections';
 
 /** True when they may. */
 export function isAllowed(principal: Principal, { method, route, username }: Wanted): boolean {
@@ -63,5 +61,5 @@ export function isAllowed(principal: Principal, { method, route, username }: Wan
 function isInScope({ scopes }: Principal, route: string): boolean {
   if (scopes === undefined) return true;
   const part = route.startsWith(`${root}/`) ? route.slice(root.length + 1).split('/')[0] : undefined;
-  return scopes.includes(onlyScope) && part !== undefined && !administering.has(part);
+  return scopes.includes(queueScope) && part !== undefined && !administering.has(part);
 }

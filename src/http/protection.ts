@@ -9,7 +9,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
 import type { Server } from 'node:net';
 
-import type { FastifyRequest } from 'fastify';
+import type { FastifyReply, FastifyRequest } from 'fastify';
 
 import { slotOf } from '../telemetry/counter-layout.js';
 import type { HttpAccess } from './access.js';
@@ -34,6 +34,11 @@ export function requestIdOf({ headers }: Pick<IncomingMessage, 'headers'>): stri
     : randomBytes(9).toString('base64url');
 }
 
+/** The headers of every answer, also of those that no hook sees. */
+export function markAnswer(request: FastifyRequest, reply: FastifyReply): FastifyReply {
+  return reply.headers({ [requestIdHeader]: request.id, 'x-content-type-options': 'nosniff' });
+}
+
 /** Adds the hooks; before any route. */
 export function protect(app: App, access: HttpAccess): void {
   app.decorateRequest('principal', undefined);
@@ -41,12 +46,11 @@ export function protect(app: App, access: HttpAccess): void {
   app.decorateRequest('triedAccount', undefined);
   const guard = createGuard(access);
   app.addHook('onRequest', async (request, reply) => {
-    reply.header(requestIdHeader, request.id);
+    markAnswer(request, reply);
     auditRequest(access.audit, access.now, request, reply);
     return await guard(request, reply);
   });
   app.addHook('onSend', async (request, reply) => {
-    if (!reply.hasHeader('x-content-type-options')) reply.header('x-content-type-options', 'nosniff');
     if (request.url.startsWith('/api/') && !reply.hasHeader('cache-control')) {
       reply.header('cache-control', 'no-store');
     }

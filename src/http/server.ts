@@ -36,7 +36,7 @@ import { mqConfig } from './mq-config.js';
 import { mqttUpgrade, type UpgradeTaker } from './mqtt-upgrade.js';
 import { operations } from './operation.js';
 import { publish } from './publish.js';
-import { boundConnections, protect, requestIdOf } from './protection.js';
+import { boundConnections, markAnswer, protect, requestIdOf } from './protection.js';
 import { queueCollection } from './queue-collection.js';
 import { queueItem } from './queue-item.js';
 import { queuesOverview } from './queues-overview.js';
@@ -135,7 +135,8 @@ export async function buildApp(
     requestIdHeader: false,
     bodyLimit: bodyBytesMax,
     routerOptions: { maxParamLength: headerBytesMax },
-    frameworkErrors: (error, request, reply) => void answerError(error, reply, request.log),
+    frameworkErrors: (error, request, reply) =>
+      void answerError(error, markAnswer(request, reply), request.log),
     // Fastify's own listener for broken requests stays unused: it must know our body.
     clientErrorHandler: (error, socket) => {
       if (error.code === 'ECONNRESET' || !socket.writable) socket.destroy();
