@@ -20,6 +20,7 @@ import type { MqConfigStore } from './mq-config-store.js';
 import { backupFault, badRequest, OperatorError, unavailable } from './operator-error.js';
 import { Overview } from './overview.js';
 import { PageWalks, type Page, type PageRequest } from './page-walk.js';
+import { QueueMove } from './queue-move.js';
 import { PublishAdmin } from './publish-admin.js';
 import { QueueOverview, type QueueRow, type QueueSearch } from './queue-overview.js';
 import type { QueueCreateBody, QueueUpdateBody } from './queue-schema.js';
@@ -41,6 +42,8 @@ export type ShardControl = Pick<
   | 'queueFigures'
   | 'consumerStats'
   | 'peek'
+  | 'holdQueue'
+  | 'discard'
   | 'shardStates'
   | 'killShard'
 >;
@@ -167,6 +170,26 @@ export class Admin {
   /** Deletes all messages, also those in flight; gives how many. */
   async purgeQueue(text: string): Promise<number> {
     return await this.#withQueue(text, (queue) => this.#options.shards.purgeQueue(queue));
+  }
+
+  /**
+   * Moves the oldest `countMax` messages that wait in one queue to another one; gives how many. Each is stored there before it
+   * leaves here. Throws QUOTA_EXCEEDED when the other one is full; what was moved until then is.
+   */
+  async moveMessages(text: string, to: string, countMax: number): Promise<number> {
+    const { queues, shards, gateway } = this.#options;
+    // Both are looked up first: a request that waits for them in the order of their names cannot wait for another one.
+    const names = [this.queue(text).name, this.queue(to).name] as const;
+    const [first, second] = names.toSorted();
+    if (first === undefined || second === undefined || first === second) {
+      throw badRequest('A queue cannot be moved to itself');
+    }
+    const move = new QueueMove(shards, gateway.shards);
+    return await queues.withQueue(first, (one) =>
+      queues.withQueue(second, (other) =>
+        one.name === names[0] ? move.run(one, other, countMax) : move.run(other, one, countMax),
+      ),
+    );
   }
 
   async queueStats(text: string): Promise<QueueStats> {

@@ -5,25 +5,28 @@
  * a shard come from the counters of its thread and from what its worker has reported last.
  * Cost: a few sums over the counters, and one reading of the queues (queue-overview.ts), per second while watched.
  */
-import {
-  monitorEventLoopDelay,
-  performance,
-  type EventLoopUtilization,
-  type IntervalHistogram,
-} from 'node:perf_hooks';
-
 import type { GatewayContext } from '../session/context.js';
 import type { ShardState, Shards } from '../shard/link.js';
 import { BLOCK_SLOTS, slot } from '../telemetry/counter-layout.js';
-import { CounterReader, workerBlock } from '../telemetry/counter.js';
+import { CounterReader, MAIN_BLOCK, workerBlock } from '../telemetry/counter.js';
 import { catalogue } from '../telemetry/metric-catalogue.js';
 import type { LoadMeter, LoadRates } from './load-meter.js';
 import type { QueueOverview, QueueRow } from './queue-overview.js';
 
 /** One shard in the last second. */
-export interface ShardReading extends ShardState {
+export interface ShardReading extends ShardState, ThreadReading {
+  /** Part of the ring towards the shard that was in use, 0 to 1. */
+  readonly ringFill: number;
   /** 99 % of its group commits took at most this; 0 without any. */
   readonly commitP99Ms: number;
+}
+
+/** One thread in the last second. */
+interface ThreadReading {
+  /** Part of the time that it was busy, 0 to 1. */
+  readonly load: number;
+  /** 99 % of the looks at its event loop were late by at most this; in steps, the first at 1 ms. */
+  readonly eventLoopDelayMs: number;
 }
 
 /** See the file header. */
@@ -40,10 +43,7 @@ export interface OverviewReading {
   readonly inFlight: number;
   readonly oldestAgeMs: number;
   readonly shards: readonly ShardReading[];
-  /** Part of the time that the main thread was busy, 0 to 1. */
-  readonly mainLoad: number;
-  /** 99 % of what was due on the main thread waited at most this. */
-  readonly eventLoopDelayMs: number;
+  readonly main: ThreadReading;
   readonly memoryBytes: number;
   readonly heapBytes: number;
   readonly diskBytes: number;
@@ -63,8 +63,6 @@ export interface OverviewParts {
 }
 
 const tickMs = 1000;
-/** Time between two looks at the delay of the event loop; the histogram counts it in. */
-const delayResolutionMs = 20;
 
 /** See the file header. */
 export class Overview {
@@ -72,10 +70,11 @@ export class Overview {
   readonly #counters: CounterReader;
   readonly #values: Float64Array;
   readonly #listeners = new Set<OverviewListener>();
-  readonly #commits = new Map<number, Float64Array>();
+  /** What was seen last: by thread the seconds that it was busy, by thread and histogram the counts. */
+  readonly #busy = new Map<number, number>();
+  readonly #counts = new Map<string, Float64Array>();
   #timer: NodeJS.Timeout | undefined;
-  #delay: IntervalHistogram | undefined;
-  #utilization: EventLoopUtilization = performance.eventLoopUtilization();
+  #readAtMs = 0;
   #isReading = false;
 
   constructor(parts: OverviewParts) {
@@ -101,9 +100,8 @@ export class Overview {
 
   #start(): void {
     this.#parts.load.tick();
-    this.#utilization = performance.eventLoopUtilization();
-    this.#delay = monitorEventLoopDelay({ resolution: delayResolutionMs });
-    this.#delay.enable();
+    this.#readAtMs = performance.now();
+    this.#lookAtThreads(1);
     this.#timer = setInterval(() => void this.#tick(), tickMs);
     this.#timer.unref();
   }
@@ -111,8 +109,6 @@ export class Overview {
   #stop(): void {
     clearInterval(this.#timer);
     this.#timer = undefined;
-    this.#delay?.disable();
-    this.#delay = undefined;
   }
 
   async #tick(): Promise<void> {
@@ -132,12 +128,10 @@ export class Overview {
     const { gateway, shards, load, uptimeMs } = this.#parts;
     const counters = this.#counters;
     const { rss, heapUsed } = process.memoryUsage();
-    const utilization = performance.eventLoopUtilization();
-    const { utilization: mainLoad } = performance.eventLoopUtilization(utilization, this.#utilization);
-    this.#utilization = utilization;
-    const readings = shards
-      .shardStates()
-      .map((state) => ({ ...state, commitP99Ms: this.#commitP99(state.shardId) }));
+    const nowMs = performance.now();
+    const { main, byShard } = this.#lookAtThreads((nowMs - this.#readAtMs) / 1000);
+    this.#readAtMs = nowMs;
+    const readings = shards.shardStates().map((state, index) => ({ ...state, ...byShard[index]! }));
     let ready = 0;
     let inFlight = 0;
     let oldestAgeMs = 0;
@@ -159,35 +153,50 @@ export class Overview {
       inFlight,
       oldestAgeMs,
       shards: readings,
-      mainLoad,
-      eventLoopDelayMs: this.#delayMs(),
+      main,
       memoryBytes: rss,
       heapBytes: heapUsed,
       diskBytes: readings.reduce((sum, { diskBytes }) => sum + diskBytes, 0),
     };
   }
 
-  #delayMs(): number {
-    const delay = this.#delay;
-    if (delay === undefined || delay.count === 0) return 0;
-    const p99 = delay.percentile(99) / 1e6 - delayResolutionMs;
-    delay.reset();
-    return Math.max(0, p99);
+  /** What the threads have counted since the last look, which was `seconds` ago. */
+  #lookAtThreads(seconds: number) {
+    const byShard = this.#parts.shards.shardStates().map(({ shardId }) => {
+      const block = workerBlock(shardId);
+      return {
+        ...this.#thread(block, seconds),
+        ringFill: Math.min(1, this.#values[block * BLOCK_SLOTS + slot.ringToShardFill] ?? 0),
+        commitP99Ms: this.#p99Ms(block, 'groupCommitSeconds'),
+      };
+    });
+    return { main: this.#thread(MAIN_BLOCK, seconds), byShard };
   }
 
-  /** From the histogram of the shard, as far as it has grown since the last look. */
-  #commitP99(shardId: number): number {
-    const { bounds } = catalogue.groupCommitSeconds;
-    const first = workerBlock(shardId) * BLOCK_SLOTS + slot.groupCommitSeconds;
+  #thread(block: number, seconds: number): ThreadReading {
+    const busy = this.#values[block * BLOCK_SLOTS + slot.eventLoopBusySeconds] ?? 0;
+    const grown = busy - (this.#busy.get(block) ?? busy);
+    this.#busy.set(block, busy);
+    return {
+      load: Math.min(1, Math.max(0, grown / seconds)),
+      eventLoopDelayMs: this.#p99Ms(block, 'eventLoopDelaySeconds'),
+    };
+  }
+
+  /** Of the histogram of one thread, as far as it has grown since the last look; 0 when it has not. */
+  #p99Ms(block: number, key: 'groupCommitSeconds' | 'eventLoopDelaySeconds'): number {
+    const { bounds } = catalogue[key];
+    const first = block * BLOCK_SLOTS + slot[key];
     const now = this.#values.slice(first, first + bounds.length + 1);
-    const before = this.#commits.get(shardId);
-    this.#commits.set(shardId, now);
-    const growth = now.map((value, index) => Math.max(0, value - (before?.[index] ?? 0)));
+    const before = this.#counts.get(`${block} ${key}`) ?? now;
+    this.#counts.set(`${block} ${key}`, now);
+    const growth = now.map((value, index) => Math.max(0, value - (before[index] ?? 0)));
     const total = growth.reduce((sum, value) => sum + value, 0);
+    if (total === 0) return 0;
     let seen = 0;
     for (const [index, value] of growth.entries()) {
       seen += value;
-      if (total > 0 && seen >= total * 0.99) return (bounds[index] ?? bounds.at(-1)!) * 1000;
+      if (seen >= total * 0.99) return (bounds[index] ?? bounds.at(-1)!) * 1000;
     }
     return 0;
   }

@@ -11,6 +11,7 @@ import type { OverviewReading } from '../broker/overview.js';
 const count = Type.Integer({ minimum: 0 });
 const rate = Type.Number({ minimum: 0, description: 'Per second.' });
 const milliseconds = Type.Number({ minimum: 0 });
+const part = Type.Number({ minimum: 0, maximum: 1 });
 
 /** Data of the event `overview`. */
 export const OverviewObject = Type.Object({
@@ -29,10 +30,13 @@ export const OverviewObject = Type.Object({
     Type.Object({
       id: count,
       state: Type.Enum(['starting', 'up', 'down']),
+      load: part,
+      ring_fill: part,
+      event_loop_delay_ms: milliseconds,
       commit_p99_ms: milliseconds,
     }),
   ),
-  main_load: Type.Number({ minimum: 0, maximum: 1 }),
+  main_load: part,
   event_loop_delay_ms: milliseconds,
   memory_bytes: count,
   heap_bytes: count,
@@ -59,13 +63,16 @@ export function overviewObject(reading: OverviewReading): Static<typeof Overview
       in_flight: reading.inFlight,
       oldest_age_ms: Math.round(reading.oldestAgeMs),
     },
-    shards: reading.shards.map(({ shardId, state, commitP99Ms }) => ({
-      id: shardId,
-      state,
-      commit_p99_ms: rounded(commitP99Ms),
+    shards: reading.shards.map((shard) => ({
+      id: shard.shardId,
+      state: shard.state,
+      load: rounded(shard.load),
+      ring_fill: rounded(shard.ringFill),
+      event_loop_delay_ms: rounded(shard.eventLoopDelayMs),
+      commit_p99_ms: rounded(shard.commitP99Ms),
     })),
-    main_load: rounded(Math.min(1, Math.max(0, reading.mainLoad))),
-    event_loop_delay_ms: rounded(reading.eventLoopDelayMs),
+    main_load: rounded(reading.main.load),
+    event_loop_delay_ms: rounded(reading.main.eventLoopDelayMs),
     memory_bytes: reading.memoryBytes,
     heap_bytes: reading.heapBytes,
     disk_bytes: reading.diskBytes,

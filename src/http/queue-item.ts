@@ -74,6 +74,21 @@ const ConsumerList = Type.Object({
   ),
 });
 
+const MoveBody = Type.Object(
+  {
+    to: Type.String({
+      minLength: 1,
+      description: 'Name or topic filter of the other queue.',
+      examples: ['archive'],
+    }),
+    count: Type.Optional(
+      Type.Integer({ minimum: 1, description: 'Most messages; default: all that wait now.' }),
+    ),
+  },
+  { additionalProperties: false },
+);
+const MoveResult = Type.Object({ moved: Type.Integer({ minimum: 0, description: 'Messages moved.' }) });
+
 const PurgeResult = Type.Object({ purged: Type.Integer({ minimum: 0, description: 'Messages deleted.' }) });
 
 /** Adds the routes below the path that the group is registered with. */
@@ -232,6 +247,24 @@ export async function queueItem(app: App, group: RouteGroup): Promise<void> {
       response: answers({ 200: PurgeResult }, 404, 503),
     },
     handler: async (request) => ({ purged: await admin.purgeQueue(request.params.name) }),
+  });
+
+  app.route({
+    method: 'POST',
+    url: '/:name/move',
+    schema: {
+      ...operation(group, 'moveMessages'),
+      summary: 'Move waiting messages to another queue, the oldest first',
+      description:
+        'Each is stored there before it leaves here; meanwhile nothing of this queue is delivered. Messages in flight stay. ' +
+        'A moved message begins anew: its age, its delivery attempts and, in a last-value queue, its key.',
+      params,
+      body: MoveBody,
+      response: answers({ 200: MoveResult }, 404, 413, 415, 429, 503),
+    },
+    handler: async ({ params: { name }, body: { to, count: most } }) => ({
+      moved: await admin.moveMessages(name, to, most ?? Number.POSITIVE_INFINITY),
+    }),
   });
 
   for (const [action, paused] of [

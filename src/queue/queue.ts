@@ -66,6 +66,7 @@ export class Queue implements RedeliveryTarget {
   readonly #redelivery: Redelivery;
   readonly #serviceTimes: ServiceTimes;
   #dispatchedAtMs = 0;
+  #heldUntilMs = 0;
 
   constructor(definition: QueueDefinition, host: QueueHost) {
     this.definition = definition;
@@ -257,7 +258,8 @@ export class Queue implements RedeliveryTarget {
     redelivery.forgetDueTime();
     if (this.consumers.hasHeld) this.consumers.endHolds();
     this.#dispatchedAtMs = nowMs;
-    if (this.consumers.size === 0 || this.definition.paused) return 'no-consumer';
+    if (this.consumers.size === 0 || this.definition.paused || nowMs < this.#heldUntilMs)
+      return 'no-consumer';
     if (!this.consumers.hasCredit()) return 'window-full';
     let left = budget;
     for (; redelivery.returnedCount > 0; left--) {
@@ -269,6 +271,18 @@ export class Queue implements RedeliveryTarget {
       if (end !== undefined) return end;
     }
     return this.#dispatchNew(nowMs, left);
+  }
+
+  /** Nothing is handed out before `untilMs`, so that what waits can be looked at and moved; 0 ends that. */
+  hold(untilMs: number): void {
+    this.#heldUntilMs = untilMs;
+  }
+
+  /** True once when a hold has ended by itself. */
+  endsHold(nowMs: number): boolean {
+    if (this.#heldUntilMs === 0 || nowMs < this.#heldUntilMs) return false;
+    this.#heldUntilMs = 0;
+    return true;
   }
 
   /** When a message that waits for time may go out, ms: a refused one, or one that a slow consumer did not get. */
@@ -430,6 +444,33 @@ export class Queue implements RedeliveryTarget {
     this.counters.evicted++;
     this.#endUnderCursor();
     return true;
+  }
+
+  /**
+   * Ends the messages at these offsets that are with nobody, the oldest that wait; returns how many. Stops at the first that
+   * cannot be read now.
+   */
+  discard(offsets: ReadonlySet<number>, nowMs: number): number {
+    const { inFlight, arena } = this.#host;
+    const { backlog } = this;
+    let count = 0;
+    for (const slot of this.#redelivery.take((each) => offsets.has(inFlight.offsetOf(each)))) {
+      if (this.#dropIfOver(slot)) continue;
+      this.#settle(slot);
+      count++;
+    }
+    while (count < offsets.size && backlog.seek() === 'ready') {
+      const { block, index, at } = backlog;
+      if (offsets.has(block.firstOffset + index)) {
+        this.#endUnderCursor();
+        count++;
+      } else if (isExpired(arena, block.memoryAt + at, nowMs, this.definition.dataRetentionPeriodMs)) {
+        this.expireUnderCursor();
+      } else {
+        break;
+      }
+    }
+    return count;
   }
 
   #endUnderCursor(): void {

@@ -124,6 +124,23 @@ export class Redelivery {
     return slot;
   }
 
+  /** Takes out the entries that are `wanted`; the others stay in their order. */
+  take(wanted: (slot: number) => boolean): number[] {
+    const taken: number[] = [];
+    const kept: number[] = [];
+    for (let slot = this.#returned.pop(); slot >= 0; slot = this.#returned.pop()) {
+      (wanted(slot) ? taken : kept).push(slot);
+    }
+    for (const slot of kept) this.#returned.push(this.#inFlight.offsetOf(slot), slot);
+    this.#refused = this.#refused.filter((slot) => {
+      if (!wanted(slot)) return true;
+      if ((this.#inFlight.dueMs[slot] as number) > 0) this.#timedCount--;
+      taken.push(slot);
+      return false;
+    });
+    return taken;
+  }
+
   /** All entries, in no particular order. */
   *slots(): IterableIterator<number> {
     yield* this.#returned.slots();

@@ -69,6 +69,14 @@ export class ShardControl {
         return this.#delete(request.definition);
       case 'purge':
         return this.#purge(request.definition);
+      case 'hold': {
+        const queue = this.#queue(request.definition);
+        queue.hold(request.untilMs);
+        this.#loop.schedule(queue);
+        return undefined;
+      }
+      case 'discard':
+        return this.#discard(request.definition, request.offsets);
       case 'stats':
         this.#loop.flush();
         return this.#stats(this.#queue(request.definition));
@@ -135,6 +143,17 @@ export class ShardControl {
     }
     await this.#loop.commitNow((batch) => batch.dropQueue(definition.id));
     return undefined;
+  }
+
+  async #discard(definition: QueueDefinition, offsets: readonly number[]): Promise<number> {
+    const queue = this.#queue(definition);
+    const wanted = new Set(offsets);
+    let count = queue.discard(wanted, Date.now());
+    // What is left could not be read for want of memory.
+    if (count < wanted.size && this.#loop.reclaimMemory()) count += queue.discard(wanted, Date.now());
+    this.#loop.noteAcks(queue);
+    await this.#loop.commitNow((batch) => queue.flushAcks(batch));
+    return count;
   }
 
   async #purge(definition: QueueDefinition): Promise<number> {

@@ -198,6 +198,10 @@ export interface Shards {
   consumerStats(definition: QueueDefinition): Promise<ConsumerStats[]>;
   /** Messages with offset > `afterOffset` (-1 = from the first), oldest first, at most `countMax`. */
   peek(definition: QueueDefinition, afterOffset: number, countMax: number): Promise<PeekedMessage[]>;
+  /** Nothing of the queue is handed out for `milliseconds`, or until it is called with 0. */
+  holdQueue(definition: QueueDefinition, milliseconds: number): Promise<void>;
+  /** Ends messages that wait, by their offsets: the oldest, in a queue that is held. Resolves with how many, once that is safe. */
+  discard(definition: QueueDefinition, offsets: readonly number[]): Promise<number>;
   shardStates(): ShardState[];
   /** Ends the worker abruptly, as a crash would; it restarts by itself. For fault drills. */
   killShard(shardId: number): void;

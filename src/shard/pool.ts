@@ -487,6 +487,14 @@ export class ShardPool implements Shards, ConsumerDirectory {
     await this.#callTo(shardId, { call: 'endCheckpoint' });
   }
 
+  async holdQueue(definition: QueueDefinition, milliseconds: number): Promise<void> {
+    const untilMs = milliseconds === 0 ? 0 : Date.now() + milliseconds;
+    await this.#callFor(definition, { call: 'hold', definition, untilMs });
+  }
+  async discard(definition: QueueDefinition, offsets: readonly number[]): Promise<number> {
+    return (await this.#callFor(definition, { call: 'discard', definition, offsets })) as number;
+  }
+
   shardStates(): ShardState[] {
     return this.#shards.map(({ id, state, restarts, diskBytes, queues }) => ({
       shardId: id,

@@ -122,6 +122,20 @@ export type ControlRequest =
       readonly afterOffset: number;
       readonly countMax: number;
     }
+  /** Nothing is handed out until then, on the worker's wall clock; 0: from now on it is again. */
+  | {
+      readonly id: number;
+      readonly call: 'hold';
+      readonly definition: QueueDefinition;
+      readonly untilMs: number;
+    }
+  /** End messages that wait, by their offsets; answers how many there were. */
+  | {
+      readonly id: number;
+      readonly call: 'discard';
+      readonly definition: QueueDefinition;
+      readonly offsets: readonly number[];
+    }
   /** Figures of several queues at once, see queue-figures.ts. */
   | { readonly id: number; readonly call: 'figures'; readonly queueIds: readonly number[] }
   /** A page of rows with ids from `fromRowId` on; an empty one is the end. */

@@ -378,6 +378,7 @@ export class ShardLoop implements QueueHost {
   maintain(nowMs: number): void {
     for (const queue of this.queues.values()) {
       queue.counters.sample(nowMs);
+      if (queue.endsHold(nowMs)) this.schedule(queue);
       // Nothing there to expire: 10,000 queues of idle sessions take 2 ms of a tick instead of 5.
       if (queue.ledger.liveCount === 0) continue;
       const walk = expireUnread(queue, this, this.#batch, nowMs, this.#expiryWalks.get(queue) ?? null);

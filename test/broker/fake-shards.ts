@@ -13,7 +13,17 @@ import type {
 import type { ShardState } from '../../src/shard/link.js';
 import { figureFields, packFigures } from '../../src/shard/queue-figures.js';
 
-type Call = 'create' | 'update' | 'delete' | 'purge' | 'stats' | 'consumers' | 'peek';
+type Call =
+  | 'create'
+  | 'update'
+  | 'delete'
+  | 'purge'
+  | 'stats'
+  | 'consumers'
+  | 'peek'
+  | 'hold'
+  | 'release'
+  | 'discard';
 
 /** A message as tests write it; the rest is filled in. */
 export function message(offset: number, part: Partial<PeekedMessage> = {}): PeekedMessage {
@@ -121,6 +131,17 @@ export class FakeShards implements QueueStore, ShardControl {
     await this.#note('peek', definition);
     const held = this.messages.get(definition.id) ?? [];
     return held.filter(({ offset }) => offset > afterOffset).slice(0, countMax);
+  }
+
+  async holdQueue(definition: QueueDefinition, milliseconds: number): Promise<void> {
+    await this.#note(milliseconds === 0 ? 'release' : 'hold', definition);
+  }
+
+  async discard(definition: QueueDefinition, offsets: readonly number[]): Promise<number> {
+    const held = this.messages.get(definition.id) ?? [];
+    const left = held.filter(({ offset, state }) => state === 'in-flight' || !offsets.includes(offset));
+    await this.#note('discard', definition, () => this.messages.set(definition.id, left));
+    return held.length - left.length;
   }
 
   shardStates(): ShardState[] {

@@ -6,6 +6,8 @@ import { describe, expect, it } from 'vitest';
 
 import { EventHub, listenersMax, type EventSink } from '../../src/http/event-hub.js';
 import { OverviewObject } from '../../src/http/overview-view.js';
+import { slot } from '../../src/telemetry/counter-layout.js';
+import { Counters, workerBlock } from '../../src/telemetry/counter.js';
 import { RecentLog } from '../../src/telemetry/recent-log.js';
 import { message } from '../broker/fake-shards.js';
 import { within } from '../harness/wait.js';
@@ -120,6 +122,10 @@ describe('the event stream', () => {
     await subscribe(await api.connect('c'), 't');
     const stream = await listen(api, '?queues=one,none');
     expect(stream).toMatchObject({ status: 200, type: 'text/event-stream; charset=utf-8' });
+    const shard = new Counters(api.counterMemory, workerBlock(0));
+    shard.add(slot.eventLoopBusySeconds, 0.2);
+    shard.set(slot.ringToShardFill, 0.25);
+    shard.observe('groupCommitSeconds', 0.002);
     const { name, data } = await stream.next();
     expect(name).toBe('overview');
     expect(Compile(OverviewObject).Errors(data)).toEqual([]);
@@ -129,9 +135,10 @@ describe('the event stream', () => {
       subscriptions: 1,
       retained: 0,
       queues: { count: 2, ready: 1, in_flight: 0, oldest_age_ms: 1500 },
-      shards: [{ id: 0, state: 'up' }],
+      shards: [{ id: 0, state: 'up', ring_fill: 0.25, commit_p99_ms: 2.5 }],
       disk_bytes: 4096,
     });
+    expect(data.shards[0].load).toBeGreaterThan(0);
     const rows = await stream.next();
     expect(rows.name).toBe('queues');
     expect(rows.data.rows).toMatchObject([{ name: 'one', ready: 1 }]);

@@ -320,7 +320,8 @@ describe('the OpenAPI document', () => {
       expected[`/api/v5/${base}/{name}`] = item;
       for (const sub of ['stats', 'messages', 'consumers'])
         expected[`/api/v5/${base}/{name}/${sub}`] = ['get'];
-      for (const sub of ['purge', 'pause', 'resume']) expected[`/api/v5/${base}/{name}/${sub}`] = ['post'];
+      for (const sub of ['purge', 'pause', 'resume', 'move'])
+        expected[`/api/v5/${base}/{name}/${sub}`] = ['post'];
     }
     const shown = Object.entries(body.paths as Record<string, object>).map(
       ([path, operations]) =>

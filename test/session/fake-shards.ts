@@ -374,6 +374,14 @@ export class FakeShards implements Shards {
   peek(_definition: QueueDefinition, _afterOffset: number, _countMax: number): Promise<PeekedMessage[]> {
     return Promise.resolve([]);
   }
+  holdQueue(_definition: QueueDefinition, _milliseconds: number): Promise<void> {
+    return Promise.resolve();
+  }
+  discard(definition: QueueDefinition, offsets: readonly number[]): Promise<number> {
+    const held = this.queue(definition.id);
+    const left = held.filter(({ offset }) => !offsets.includes(offset));
+    return Promise.resolve(held.splice(0, held.length, ...left).length - left.length);
+  }
   shardStates(): ShardState[] {
     return [];
   }
