@@ -13,7 +13,7 @@ import { brotliCompressSync, constants, gzipSync } from 'node:zlib';
 import { defineConfig } from 'vite';
 
 const output = fileURLToPath(new URL('../../dist/dashboard', import.meta.url));
-const target = ['chrome123', 'firefox120', 'safari17.5'];
+const target = ['chrome123', 'firefox124', 'safari17.5'];
 /** Below this a compressed file saves no packet. */
 const compressBytesMin = 1024;
 

@@ -15,6 +15,8 @@ export interface Session {
   readonly token: string;
   readonly username: string;
   readonly role: Role;
+  /** Of the broker, when it has said so. */
+  readonly version?: string;
 }
 
 const storageKey = 'sluice.session';

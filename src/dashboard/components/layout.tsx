@@ -71,6 +71,11 @@ export function Layout(props: {
                     </a>
                   </li>
                 ))}
+                {group === 'Broker' ? (
+                  <li>
+                    <a href="../api-docs">REST API</a>
+                  </li>
+                ) : null}
               </ul>
             </div>
           );

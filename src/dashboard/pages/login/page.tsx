@@ -13,6 +13,12 @@ import { Button } from '../../components/button.js';
 import { TextField } from '../../components/field.js';
 import { Fault } from '../../components/fault.js';
 
+interface Answer {
+  readonly token: string;
+  readonly role: Role;
+  readonly version: string;
+}
+
 /** See the file header. */
 export function LoginPage() {
   const [username, setUsername] = useState('admin');
@@ -28,8 +34,8 @@ export function LoginPage() {
     setFault('');
     logoutReason.value = '';
     try {
-      const { token, role } = await post<{ token: string; role: Role }>('/login', { username, password });
-      startSession({ token, username, role });
+      const { token, role, version } = await post<Answer>('/login', { username, password });
+      startSession({ token, username, role, version });
     } catch (error) {
       setFault(loginFault(error));
       setPassword('');

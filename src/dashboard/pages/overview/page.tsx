@@ -6,6 +6,7 @@
  */
 import { bytes, count, duration, percent, rate, shortCount } from '../../base/format.js';
 import { overview, samples } from '../../base/live.js';
+import { session } from '../../base/session.js';
 import type { ShardReading } from '../../base/types.js';
 import { Badge } from '../../components/badge.js';
 import { EmptyState } from '../../components/empty-state.js';
@@ -130,7 +131,11 @@ export function OverviewPage() {
           value={count(now.subscriptions)}
           note={`${count(now.retained)} retained`}
         />
-        <Stat label="Up for" value={duration(Math.floor(now.uptime_ms / 1000) * 1000)} />
+        <Stat
+          label="Up for"
+          value={duration(Math.floor(now.uptime_ms / 1000) * 1000)}
+          {...noteOf(session.value?.version)}
+        />
       </Stats>
       <LiveCharts charts={charts} history={samples} version={now} />
       <Panel title="Shards">
@@ -138,4 +143,8 @@ export function OverviewPage() {
       </Panel>
     </Page>
   );
+}
+
+function noteOf(version: string | undefined): { note?: string } {
+  return version === undefined ? {} : { note: `version ${version}` };
 }
