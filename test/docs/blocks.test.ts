@@ -55,6 +55,11 @@ describe('commands in documents', () => {
       '```sh',
       'x',
       '```',
+      '- item',
+      '  ```sh run',
+      '  y \\',
+      '    z',
+      '  ```',
     ].join('\n');
     expect(blocksOf(text).map(({ mark, line }) => `${line} ${mark}`)).toEqual([
       '2 run',
@@ -62,7 +67,9 @@ describe('commands in documents', () => {
       '14 no-run',
       '17 unmarked',
       '23 unmarked',
+      '27 run',
     ]);
+    expect(blocksOf(text).at(-1)?.text).toBe('y \\\n  z\n');
     const [first, second, third] = blocksOf(text);
     expect(first).toMatchObject({ text: 'one\n', output: 'two\n', settings: { A: '1', B: 'x=y' } });
     expect(second).toMatchObject({ settings: undefined, output: undefined });

@@ -28,9 +28,11 @@ const commandLine =
 /** All blocks of shell commands, in order; also those without a language whose text looks like commands. */
 export function blocksOf(document: string): Block[] {
   const blocks: Block[] = [];
-  const parts = document.matchAll(/^(?:```([^\n`]*)\n([^]*?)^```|<!-- broker: ([^\n]*?) -->)$/gm);
+  const parts = document.matchAll(/^( *)(?:```([^\n`]*)\n([^]*?)^\1```|<!-- broker: ([^\n]*?) -->)$/gm);
   let settings: Record<string, string> | undefined;
-  for (const { index, 1: info = '', 2: text = '', 3: variables } of parts) {
+  for (const { index, 1: indent = '', 2: info = '', 3: indented = '', 4: variables } of parts) {
+    // A block inside a list.
+    const text = indented.replaceAll(new RegExp(`^${indent}`, 'gm'), '');
     if (variables !== undefined) {
       settings = Object.fromEntries(variables.split(' ').map((pair) => pair.split(/=(.*)/s).slice(0, 2)));
       continue;
