@@ -70,13 +70,20 @@ interface StoredKey extends ApiKey {
 
 /** See the file header. */
 export class ApiKeys {
-  readonly #keys: ReadonlyMap<string, StoredKey>;
+  #keys: ReadonlyMap<string, StoredKey>;
   /** True when a key is needed: a file is configured. */
   readonly required: boolean;
+  /** Undefined: the keys came from no file. */
+  readonly #source: { readonly file: string; readonly log: ApiKeyLog } | undefined;
 
-  private constructor(keys: ReadonlyMap<string, StoredKey>, required: boolean) {
+  private constructor(
+    keys: ReadonlyMap<string, StoredKey>,
+    required: boolean,
+    source?: { readonly file: string; readonly log: ApiKeyLog },
+  ) {
     this.#keys = keys;
     this.required = required;
+    this.#source = source;
   }
 
   /** No file is configured: the API asks for no key, and answers on loopback only. */
@@ -86,41 +93,23 @@ export class ApiKeys {
 
   /** Reads a bootstrap file. Throws `OperationalError` ERR_API_KEYS when it cannot be read or is larger than 1 MB. */
   static load(file: string, log: ApiKeyLog): ApiKeys {
-    let text: string;
-    try {
-      if (statSync(file).size > fileBytesMax) throw new Error(`it is larger than ${fileBytesMax} bytes`);
-      text = readFileSync(file, 'utf8');
-    } catch (error) {
-      const reason = error instanceof Error ? error.message : String(error);
-      throw new OperationalError('ERR_API_KEYS', `the API key file ${file} cannot be used: ${reason}`, error);
-    }
-    return ApiKeys.parse(text, log);
+    return new ApiKeys(keysOf(readKeyFile(file), log), true, { file, log });
   }
 
   /** Reads the text of a bootstrap file: one `key:secret[:role[:scope,…]]` or `key:secret:ns:<ns>::<role>[:scope,…]` per line. */
   static parse(text: string, log: ApiKeyLog): ApiKeys {
-    const keys = new Map<string, StoredKey>();
-    const lines = text.replace(/^\uFEFF/, '').split('\n');
-    for (const [index, raw] of lines.entries()) {
-      const line = raw.trim();
-      if (line === '') continue;
-      const parsed = parseLine(line);
-      if (typeof parsed === 'string') {
-        log.error(
-          { line: index + 1, reason: parsed },
-          'bad line in the API key file; the rest is not loaded',
-        );
-        break;
-      }
-      const unknown = parsed.scopes?.filter((scope) => scope !== queueScope) ?? [];
-      if (unknown.length > 0) {
-        log.warn({ line: index + 1, scopes: unknown }, 'scopes without a meaning here are dropped');
-      }
-      const scopes = parsed.scopes?.filter((scope) => scope === queueScope);
-      keys.set(parsed.key, { ...parsed, scopes });
+    return new ApiKeys(keysOf(text, log), true);
+  }
+
+  /** Reads the file again. A file that cannot be read is logged, and the keys stay as they were. */
+  reload(): void {
+    if (this.#source === undefined) return;
+    const { file, log } = this.#source;
+    try {
+      this.#keys = keysOf(readKeyFile(file), log);
+    } catch (error) {
+      log.error({ err: error }, 'the API keys stay as they were');
     }
-    if (keys.size === 0) log.error({}, 'the API key file holds no key; every request will be refused');
-    return new ApiKeys(keys, true);
   }
 
   /** Number of keys. */
@@ -135,6 +124,38 @@ export class ApiKeys {
     const { key, role, scopes, namespace } = stored;
     return { key, role, scopes, namespace };
   }
+}
+
+function readKeyFile(file: string): string {
+  try {
+    if (statSync(file).size > fileBytesMax) throw new Error(`it is larger than ${fileBytesMax} bytes`);
+    return readFileSync(file, 'utf8');
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new OperationalError('ERR_API_KEYS', `the API key file ${file} cannot be used: ${reason}`, error);
+  }
+}
+
+function keysOf(text: string, log: ApiKeyLog): ReadonlyMap<string, StoredKey> {
+  const keys = new Map<string, StoredKey>();
+  const lines = text.replace(/^\uFEFF/, '').split('\n');
+  for (const [index, raw] of lines.entries()) {
+    const line = raw.trim();
+    if (line === '') continue;
+    const parsed = parseLine(line);
+    if (typeof parsed === 'string') {
+      log.error({ line: index + 1, reason: parsed }, 'bad line in the API key file; the rest is not loaded');
+      break;
+    }
+    const unknown = parsed.scopes?.filter((scope) => scope !== queueScope) ?? [];
+    if (unknown.length > 0) {
+      log.warn({ line: index + 1, scopes: unknown }, 'scopes without a meaning here are dropped');
+    }
+    const scopes = parsed.scopes?.filter((scope) => scope === queueScope);
+    keys.set(parsed.key, { ...parsed, scopes });
+  }
+  if (keys.size === 0) log.error({}, 'the API key file holds no key; every request will be refused');
+  return keys;
 }
 
 /** A key, or why the line is none. */

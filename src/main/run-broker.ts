@@ -95,6 +95,7 @@ export async function runBroker(config: Config, env: Environment): Promise<numbe
     const onHangup = (): void => {
       logger.info('settings, certificates, passwords, keys and rules are read again');
       settings.run();
+      apiKeys.reload();
       broker.reload().catch((error: unknown) => logger.error({ err: error }, 'the reload failed'));
     };
     process.on('SIGHUP', onHangup);

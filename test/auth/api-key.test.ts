@@ -101,6 +101,34 @@ describe('the bootstrap file', () => {
     expect(log.lines).toHaveLength(1);
   });
 
+  it('is read again on request, and one that has gone or is too large changes nothing [broker]', () => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'));
+    try {
+      const file = join(folder, 'keys');
+      const log = memoryLog();
+      writeFileSync(file, 'old:secret');
+      const keys = ApiKeys.load(file, log);
+      writeFileSync(file, 'new:secret:viewer');
+      keys.reload();
+      expect([accepted(keys, 'old', 'secret'), accepted(keys, 'new', 'secret')?.role]).toEqual([
+        undefined,
+        'viewer',
+      ]);
+      expect(log.lines).toEqual([]);
+      for (const breakIt of [() => writeFileSync(file, 'x'.repeat(1024 * 1024 + 1)), () => rmSync(file)]) {
+        breakIt();
+        keys.reload();
+        expect(accepted(keys, 'new', 'secret')?.role).toBe('viewer');
+      }
+      expect(log.lines).toHaveLength(2);
+      const none = ApiKeys.none();
+      none.reload();
+      expect(none.required).toBe(false);
+    } finally {
+      rmSync(folder, { recursive: true });
+    }
+  });
+
   it('ends the start with ERR_API_KEYS when it cannot be read or is too large [broker]', () => {
     const folder = mkdtempSync(join(tmpdir(), 'sluice-test-'));
     try {

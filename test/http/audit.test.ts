@@ -1,20 +1,22 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 
 import { AUDIT_ENTRIES_MAX } from '../../src/http/audit.js';
 import { basic, bearer, fileKeys, password } from './access-fixture.js';
 import { type Api, createApi } from './fixture.js';
 
 let api: Api;
-beforeEach(async () => {
+async function open(): Promise<void> {
   api = await createApi({ apiKeys: fileKeys('key:top-secret\nreader:top-secret:viewer') });
-});
-afterEach(() => api.close());
+}
 
 function lines() {
   return api.audited.map(({ message, fields }) => ({ message, ...fields }));
 }
 
 describe('the audit log', () => {
+  beforeEach(open);
+  afterEach(() => api.close());
+
   it('has one line for each change, with who, from where, what, how it went and the id of the request [broker]', async () => {
     const headers = { ...basic('key:top-secret'), 'x-request-id': 'my-id.1' };
     const payload = { name: 'jobs', topic_filter: 'jobs', is_lastvalue: false };
@@ -99,6 +101,9 @@ describe('the audit log', () => {
 });
 
 describe('the id of a request', () => {
+  beforeAll(open);
+  afterAll(() => api.close());
+
   it.each(['a', 'A-1_b.c', 'x'.repeat(64)])('%j is taken over and given back [broker]', async (id) => {
     const answer = await api.send({ method: 'GET', url: '/api/v5/status', headers: { 'x-request-id': id } });
     expect(answer.headers['x-request-id']).toBe(id);
