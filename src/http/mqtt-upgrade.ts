@@ -4,17 +4,21 @@
  * Always true: only a page of this very origin gets through, and only with the token of a signed-in account that may write,
  * so that opening the REST port does not open MQTT to anybody else. What follows is a connection like any other: MQTT's own
  * authentication, limits and access rules apply. The token travels as a second subprotocol, because that is the one header
- * that a page may set. Gives up: ending the connection when the account signs out.
+ * that a page may set. Offers of other protocols are ignored. Gives up: ending the connection when the account signs out.
  */
-import type { IncomingMessage } from 'node:http';
+import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';
 import type { Duplex } from 'node:stream';
 
 import { type RestErrorCode, restErrors } from './error.js';
+import { ignoreUpgrade } from './ignored-upgrade.js';
 
 /** What stands before the token in the name of the second subprotocol. */
 const tokenPrefix = 'sluice-token.';
 const path = '/mqtt';
+
+/** Options for the server: where Node asks, it is told to ignore other offers; `ignoreUpgrade` does it for older versions. */
+export const upgradeOptions: object = { shouldUpgradeCallback: isWebSocket };
 
 /** Takes a WebSocket request that is let in. */
 export type UpgradeTaker = (request: IncomingMessage, socket: Socket, head: Buffer) => void;
@@ -26,13 +30,21 @@ export interface MqttUpgradeOptions {
   readonly mayUse: (token: string) => boolean;
 }
 
-/** Gives the listener for `upgrade` events of the server. */
-export function mqttUpgrade({ take, mayUse }: MqttUpgradeOptions) {
-  return (request: IncomingMessage, socket: Duplex, head: Buffer): void => {
+/** Listens for upgrades of the server. */
+export function listenForUpgrades(server: Server, { take, mayUse }: MqttUpgradeOptions): void {
+  server.on('upgrade', (request, socket: Duplex, head) => {
+    if (!isWebSocket(request)) {
+      ignoreUpgrade(server, request, socket as Socket, head);
+      return;
+    }
     const fault = faultOf(request, mayUse);
     if (fault === undefined) take(request, socket as Socket, head);
     else refuse(socket, ...fault);
-  };
+  });
+}
+
+function isWebSocket({ headers }: IncomingMessage): boolean {
+  return headers.upgrade?.toLowerCase() === 'websocket';
 }
 
 function faultOf(

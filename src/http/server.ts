@@ -33,7 +33,7 @@ import { health } from './health.js';
 import { metrics, type Monitoring } from './metrics.js';
 import { login } from './login.js';
 import { mqConfig } from './mq-config.js';
-import { mqttUpgrade, type UpgradeTaker } from './mqtt-upgrade.js';
+import { listenForUpgrades, type UpgradeTaker, upgradeOptions } from './mqtt-upgrade.js';
 import { operations } from './operation.js';
 import { publish } from './publish.js';
 import { boundConnections, markAnswer, protect, requestIdOf } from './protection.js';
@@ -145,6 +145,7 @@ export async function buildApp(
     serverFactory: (handler) => {
       const server = createServer(
         {
+          ...upgradeOptions,
           maxHeaderSize: headerBytesMax,
           requestTimeout: timeoutMs,
           headersTimeout: timeoutMs,
@@ -157,7 +158,7 @@ export async function buildApp(
       boundConnections(server, options.access);
       if (options.takeUpgrade !== undefined) {
         const mayUse = (token: string): boolean => mayWriteWith(options.access, token);
-        server.on('upgrade', mqttUpgrade({ take: options.takeUpgrade, mayUse }));
+        listenForUpgrades(server, { take: options.takeUpgrade, mayUse });
       }
       return server;
     },

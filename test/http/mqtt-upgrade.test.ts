@@ -4,8 +4,9 @@ import net, { type AddressInfo } from 'node:net';
 
 import { expect, test } from 'vitest';
 
-import { mqttUpgrade } from '../../src/http/mqtt-upgrade.js';
+import { listenForUpgrades, upgradeOptions } from '../../src/http/mqtt-upgrade.js';
 import { testScope } from '../harness/scope.js';
+import { sleep } from '../harness/wait.js';
 
 const own = 'http://127.0.0.1:1';
 const good = {
@@ -14,30 +15,50 @@ const good = {
   'Sec-WebSocket-Protocol': 'mqtt, sluice-token.good',
 } as const;
 
+/** A server with the door; what it is asked plainly it answers with method, path and body. */
+async function startServer(): Promise<number> {
+  const scope = testScope();
+  const server = createServer(upgradeOptions, (request, response) => {
+    const { method, url } = request;
+    let body = '';
+    request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
+    request.on('end', () => {
+      response.end(JSON.stringify([method, url, body]));
+    });
+  });
+  listenForUpgrades(server, {
+    take: (_request, socket) => socket.end('taken'),
+    mayUse: (token) => token === 'good',
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  scope.add(() => server.close());
+  return (server.address() as AddressInfo).port;
+}
+
+/** Sends `text` on one connection; answers all that came until its end. */
+async function exchange(port: number, ...pieces: readonly string[]): Promise<string> {
+  const socket = net.connect(port, '127.0.0.1');
+  let answer = '';
+  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
+  const closed = new Promise((resolve) => socket.once('close', resolve));
+  for (const piece of pieces) {
+    socket.write(piece);
+    await sleep(20);
+  }
+  await closed;
+  return answer;
+}
+
 /** Sends one request for an upgrade; answers the status line, or `taken`. */
 async function ask(
   headers: Readonly<Record<string, string | undefined>>,
   line = 'GET /mqtt HTTP/1.1',
 ): Promise<string> {
-  const scope = testScope();
-  const server = createServer((_request, response) => response.writeHead(200).end());
-  server.on(
-    'upgrade',
-    mqttUpgrade({ take: (_request, socket) => socket.end('taken'), mayUse: (token) => token === 'good' }),
-  );
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  scope.add(() => server.close());
-  const socket = net.connect((server.address() as AddressInfo).port, '127.0.0.1');
-  scope.add(() => socket.destroy());
-  let answer = '';
-  socket.on('data', (chunk: Buffer) => (answer += chunk.toString()));
-  const closed = new Promise((resolve) => socket.once('close', resolve));
   const all = { Connection: 'Upgrade', Upgrade: 'websocket', ...good, ...headers };
   const lines = Object.entries(all).flatMap(([name, value]) =>
     value === undefined ? [] : [`${name}: ${value}\r\n`],
   );
-  socket.write(`${line}\r\n${lines.join('')}\r\n`);
-  await closed;
+  const answer = await exchange(await startServer(), `${line}\r\n${lines.join('')}\r\n`);
   return answer.split('\r\n', 1)[0] ?? '';
 }
 
@@ -73,3 +94,29 @@ test.each(['GET / HTTP/1.1', 'GET /mqtt/ HTTP/1.1', 'GET /api/v5/status HTTP/1.1
     expect(await ask({}, line)).toBe('HTTP/1.1 404 NOT_FOUND');
   },
 );
+
+const offer = 'Upgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAABAAMAAABkAAQBAAAAAAUAAEAA\r\n';
+
+test('a request that offers HTTP/2 is answered as if it had not, with its body [broker]', async () => {
+  const answer = await exchange(
+    await startServer(),
+    `POST /api?x=1 HTTP/1.1\r\nHost: a\r\nConnection: close, Upgrade, HTTP2-Settings\r\n${offer}Content-Length: 5\r\n\r\nhello`,
+  );
+  expect(answer).toMatch(/^HTTP\/1\.1 200 OK\r\n/);
+  expect(answer).toContain('["POST","/api?x=1","hello"]');
+});
+
+test('its body may come late and in chunks, and more requests may follow [broker]', async () => {
+  const answer = await exchange(
+    await startServer(),
+    `PUT /one HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n${offer}Transfer-Encoding: chunked\r\n\r\n`,
+    '5\r\nhello\r\n',
+    '6\r\n there\r\n0\r\n\r\n',
+    `GET /two HTTP/1.1\r\nHost: a\r\nConnection: Upgrade, HTTP2-Settings\r\n${offer}\r\n`,
+    'GET /three HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n',
+  );
+  expect(answer.match(/HTTP\/1\.1 200 OK/g)).toHaveLength(3);
+  expect(answer).toContain('["PUT","/one","hello there"]');
+  expect(answer).toContain('["GET","/two",""]');
+  expect(answer).toContain('["GET","/three",""]');
+});
