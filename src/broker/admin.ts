@@ -94,6 +94,7 @@ const peekBytesMax = 4 * 1024 * 1024;
 
 /** See the file header. */
 export class Admin {
+  readonly walks: PageWalks;
   readonly clients: ClientAdmin;
   readonly subscriptions: SubscriptionAdmin;
   readonly retained: RetainedAdmin;
@@ -109,9 +110,10 @@ export class Admin {
     const { gateway, shards, catalogue, counterMemory } = options;
     this.#options = options;
     this.#startedAtMs = options.now();
-    const walks = new PageWalks();
     const counters = new CounterReader(counterMemory);
     const steadyMs = () => performance.now();
+    const walks = new PageWalks(steadyMs);
+    this.walks = walks;
     this.clients = new ClientAdmin(gateway, shards, walks);
     this.subscriptions = new SubscriptionAdmin(gateway, counters, walks);
     this.retained = new RetainedAdmin(gateway, walks);

@@ -39,7 +39,13 @@ const clockEvery = 64;
 
 /** See the file header. One for all walks of a broker. */
 export class PageWalks {
+  readonly #nowMs: () => number;
   #last: Promise<unknown> = Promise.resolve();
+
+  /** `nowMs` is any clock that does not go back. */
+  constructor(nowMs: () => number) {
+    this.#nowMs = nowMs;
+  }
 
   /** Walks until the page is full, and on to the end when nobody knows the total. */
   async page<E, T>(request: PageRequest, options: WalkOptions<E, T>): Promise<Page<T>> {
@@ -63,7 +69,7 @@ export class PageWalks {
     const iterator = entries[Symbol.iterator]();
     for (;;) {
       await this.#turn();
-      const endMs = performance.now() + sliceMs;
+      const endMs = this.#nowMs() + sliceMs;
       for (let looks = 1; ; looks++) {
         const next = iterator.next();
         if (next.done === true) return;
@@ -71,7 +77,7 @@ export class PageWalks {
           iterator.return?.();
           return;
         }
-        if (looks % clockEvery === 0 && performance.now() >= endMs) break;
+        if (looks % clockEvery === 0 && this.#nowMs() >= endMs) break;
       }
     }
   }

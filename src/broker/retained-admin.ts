@@ -29,6 +29,8 @@ export interface RetainedContent extends RetainedView {
 
 /** Deletions that are not stored yet. */
 const deletionsMax = 256;
+/** Longest wait for a shard to store a deletion. */
+const answerMsMax = 30_000;
 
 /** See the file header. */
 export class RetainedAdmin {
@@ -69,9 +71,8 @@ export class RetainedAdmin {
 
   /** Throws NOT_FOUND. */
   async delete(topicName: string): Promise<void> {
-    await new Promise<void>((resolve, reject) => {
-      if (!this.#gateway.retained.forget(topicName, resolve)) reject(notFound());
-    });
+    const isThere = await inTime(this.#forget(topicName));
+    if (!isThere) throw notFound();
   }
 
   /** Deletes what `topicFilter` matches now; gives how many. */
@@ -85,15 +86,32 @@ export class RetainedAdmin {
         if (message !== undefined) topics.push(topicOf(message));
         return topics.length < deletionsMax;
       });
-      const ends = topics.map(
-        (topic) =>
-          new Promise<number>((resolve) => {
-            if (!retained.forget(topic, () => resolve(1))) resolve(0);
-          }),
-      );
-      for (const end of await Promise.all(ends)) deleted += end;
+      const ends = await inTime(Promise.all(topics.map((topic) => this.#forget(topic))));
+      deleted += ends.filter(Boolean).length;
     }
     return deleted;
+  }
+
+  /** Resolves when the message is gone for good; with false when there is none to forget. */
+  #forget(topicName: string): Promise<boolean> {
+    return new Promise((resolve) => {
+      if (!this.#gateway.retained.forget(topicName, () => resolve(true))) resolve(false);
+    });
+  }
+}
+
+/** Throws SERVICE_UNAVAILABLE when a shard is down for long: the deletion goes on all the same. */
+async function inTime<T>(answer: Promise<T>): Promise<T> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new OperatorError('SERVICE_UNAVAILABLE', 'The deletion is not stored yet'));
+    }, answerMsMax).unref();
+  });
+  try {
+    return await Promise.race([answer, late]);
+  } finally {
+    clearTimeout(timer);
   }
 }
 

@@ -9,7 +9,7 @@ import Type, { type Static } from 'typebox';
 
 import { addressOf, type ClientView } from '../broker/client-admin.js';
 import { answers, type App, NoContent, nodeName, operation, type RouteGroup } from './app.js';
-import { manyOf, PagedAnswer, pagedAnswer, PagedQuery, pageRequest, valuesOf } from './page.js';
+import { manyOf, PagedAnswer, PagedQuery, pageRequest, sendPage, valuesOf } from './page.js';
 
 const time = (description: string) =>
   Type.Optional(Type.String({ format: 'date-time', description, examples: ['2026-01-01T12:00:00.000Z'] }));
@@ -61,7 +61,7 @@ const ClientQuery = PagedQuery({
 
 /** Adds the routes. */
 export async function clients(app: App, group: RouteGroup): Promise<void> {
-  const { clients: admin } = group.admin;
+  const { clients: admin, walks } = group.admin;
 
   app.route({
     method: 'GET',
@@ -72,11 +72,11 @@ export async function clients(app: App, group: RouteGroup): Promise<void> {
       querystring: ClientQuery,
       response: answers({ 200: PagedAnswer(ClientObject) }),
     },
-    handler: async ({ query }) => {
+    handler: async ({ query }, reply) => {
       const request = pageRequest(query);
       // A client is here from its CONNACK on: none is idle.
       if (query.conn_state === 'idle')
-        return pagedAnswer({ data: [], count: 0, hasNext: false }, request, clientObject);
+        return await sendPage(reply, walks, { data: [], count: 0, hasNext: false }, request, clientObject);
       const page = await admin.page(
         {
           clientIds: valuesOf(query.clientid),
@@ -90,7 +90,7 @@ export async function clients(app: App, group: RouteGroup): Promise<void> {
         },
         request,
       );
-      return pagedAnswer(page, request, clientObject);
+      return await sendPage(reply, walks, page, request, clientObject);
     },
   });
 

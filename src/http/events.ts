@@ -26,6 +26,8 @@ export async function events(app: App, group: RouteGroup): Promise<void> {
   app.route({
     method: 'GET',
     url: '/events',
+    // A stream has no end that HEAD could wait for.
+    exposeHeadRoute: false,
     config: { isStream: true },
     schema: {
       ...operation(group, 'streamEvents'),

@@ -6,7 +6,8 @@
  */
 import Type, { type TProperties, type TSchema } from 'typebox';
 
-import type { Page, PageRequest } from '../broker/page-walk.js';
+import type { FastifyReply } from 'fastify';
+import type { Page, PageRequest, PageWalks } from '../broker/page-walk.js';
 
 const pageDefault = 100;
 const limitMax = 10_000;
@@ -47,13 +48,27 @@ export function pageRequest({
   return { page, limit };
 }
 
-/** The answer with a page whose entries are shown by `view`. */
-export function pagedAnswer<E, T>(
+/** An answer with so many entries is put into text at once; a longer one in slices beside the traffic. */
+const atOnceMax = 200;
+
+/** Answers with a page whose entries are shown by `view`. */
+export async function sendPage<E>(
+  reply: FastifyReply,
+  walks: PageWalks,
   { data, count, hasNext }: Page<E>,
   { page, limit }: PageRequest,
-  view: (entry: E) => T,
-) {
-  return { data: data.map((entry) => view(entry)), meta: { page, limit, count, hasnext: hasNext } };
+  view: (entry: E) => object,
+): Promise<FastifyReply> {
+  const meta = { page, limit, count, hasnext: hasNext };
+  if (data.length <= atOnceMax) return await reply.send({ data: data.map((entry) => view(entry)), meta });
+  const texts: string[] = [];
+  await walks.slices(data, (entry) => {
+    texts.push(JSON.stringify(view(entry)));
+    return true;
+  });
+  return await reply
+    .type('application/json; charset=utf-8')
+    .send(`{"data":[${texts.join(',')}],"meta":${JSON.stringify(meta)}}`);
 }
 
 /** A filter that may be given several times. */

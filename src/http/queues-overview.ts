@@ -8,7 +8,7 @@ import Type, { type Static } from 'typebox';
 
 import type { QueueColumn, QueueRow } from '../broker/queue-overview.js';
 import { answers, type App, operation, type RouteGroup } from './app.js';
-import { PagedAnswer, pagedAnswer, PagedQuery } from './page.js';
+import { PagedAnswer, PagedQuery, sendPage } from './page.js';
 
 const count = Type.Integer({ minimum: 0 });
 const rate = (description: string) => Type.Number({ minimum: 0, description });
@@ -59,11 +59,12 @@ export async function queuesOverview(app: App, group: RouteGroup): Promise<void>
       }),
       response: answers({ 200: PagedAnswer(QueueRowObject) }, 503),
     },
-    handler: async ({ query }) => {
+    handler: async ({ query }, reply) => {
       const { search = '', sort = 'name', order = 'asc', page = 1, limit = limitDefault } = query;
       const request = { page, limit };
       const wanted = { text: search, column: columns[sort], isDescending: order === 'desc' };
-      return pagedAnswer(await group.admin.queuePage(wanted, request), request, queueRowObject);
+      const rows = await group.admin.queuePage(wanted, request);
+      return await sendPage(reply, group.admin.walks, rows, request, queueRowObject);
     },
   });
 }

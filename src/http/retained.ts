@@ -10,7 +10,7 @@ import Type, { type Static } from 'typebox';
 import type { RetainedView } from '../broker/retained-admin.js';
 import { answers, type App, NoContent, operation, type RouteGroup } from './app.js';
 import { MessageProperties, propertiesOf } from './message-view.js';
-import { PagedAnswer, pagedAnswer, PagedQuery, pageRequest } from './page.js';
+import { PagedAnswer, PagedQuery, pageRequest, sendPage } from './page.js';
 
 const retainedFields = {
   topic: Type.String({ examples: ['devices/1/state'] }),
@@ -29,7 +29,7 @@ const TopicParams = Type.Object({ topic: Type.String({ description: 'Percent-enc
 
 /** Adds the routes. */
 export async function retained(app: App, group: RouteGroup): Promise<void> {
-  const { retained: admin } = group.admin;
+  const { retained: admin, walks } = group.admin;
 
   app.route({
     method: 'GET',
@@ -44,9 +44,10 @@ export async function retained(app: App, group: RouteGroup): Promise<void> {
       }),
       response: answers({ 200: PagedAnswer(RetainedObject) }),
     },
-    handler: async ({ query }) => {
+    handler: async ({ query }, reply) => {
       const request = pageRequest(query);
-      return pagedAnswer(await admin.page(query.topic, request), request, retainedObject);
+      const page = await admin.page(query.topic, request);
+      return await sendPage(reply, walks, page, request, retainedObject);
     },
   });
 

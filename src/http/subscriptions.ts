@@ -10,7 +10,7 @@ import Type, { type Static } from 'typebox';
 import type { SubscriptionView } from '../broker/subscription-admin.js';
 import { answers, type App, NoContent, nodeName, operation, type RouteGroup } from './app.js';
 import { ClientParams } from './clients.js';
-import { PagedAnswer, pagedAnswer, PagedQuery, pageRequest } from './page.js';
+import { PagedAnswer, PagedQuery, pageRequest, sendPage } from './page.js';
 
 const qos = Type.Integer({ minimum: 0, maximum: 2 });
 const bit = (description: string) => Type.Integer({ minimum: 0, maximum: 1, description });
@@ -71,7 +71,7 @@ const TopicObject = Type.Object({
 
 /** Adds the routes. */
 export async function subscriptions(app: App, group: RouteGroup): Promise<void> {
-  const { clients, subscriptions: admin } = group.admin;
+  const { clients, subscriptions: admin, walks } = group.admin;
 
   app.route({
     method: 'GET',
@@ -82,7 +82,7 @@ export async function subscriptions(app: App, group: RouteGroup): Promise<void> 
       querystring: SubscriptionQuery,
       response: answers({ 200: PagedAnswer(SubscriptionObject) }),
     },
-    handler: async ({ query }) => {
+    handler: async ({ query }, reply) => {
       const request = pageRequest(query);
       const { clientid, topic, match_topic, qos: level, share_group } = query;
       const filter = {
@@ -92,7 +92,7 @@ export async function subscriptions(app: App, group: RouteGroup): Promise<void> 
         qos: level,
         shareName: share_group,
       };
-      return pagedAnswer(await admin.page(filter, request), request, subscriptionObject);
+      return await sendPage(reply, walks, await admin.page(filter, request), request, subscriptionObject);
     },
   });
 
@@ -105,16 +105,22 @@ export async function subscriptions(app: App, group: RouteGroup): Promise<void> 
       querystring: PagedQuery({ topic: Type.Optional(Type.String({ description: 'Exactly this text.' })) }),
       response: answers({ 200: PagedAnswer(TopicObject) }),
     },
-    handler: async ({ query }) => {
+    handler: async ({ query }, reply) => {
       const request = pageRequest(query);
       const page = await admin.topics(query.topic, request);
-      return pagedAnswer(page, request, ({ topicFilter, subscribers, shareGroups, queues }) => ({
-        topic: topicFilter,
-        node: nodeName,
-        subscribers,
-        share_groups: shareGroups,
-        queues,
-      }));
+      return await sendPage(
+        reply,
+        walks,
+        page,
+        request,
+        ({ topicFilter, subscribers, shareGroups, queues }) => ({
+          topic: topicFilter,
+          node: nodeName,
+          subscribers,
+          share_groups: shareGroups,
+          queues,
+        }),
+      );
     },
   });
 

@@ -105,6 +105,17 @@ describe('clients', () => {
     }
   });
 
+  it('come in one long answer when that is asked for [broker]', async () => {
+    const api = await startApi();
+    const { registry } = api.gateway.context;
+    for (let id = 0; id < 5000; id += 1) registry.open(`c${id}`, undefined, true, api.gateway.context);
+    const { status, body } = await api.call('GET', '/clients?limit=10000&like_clientid=c');
+    expect(status).toBe(200);
+    expect(body.meta).toEqual({ page: 1, limit: 10_000, count: 5000, hasnext: false });
+    expect(body.data).toHaveLength(5000);
+    expect(body.data[4999]).toMatchObject({ clientid: 'c4999', connected: false });
+  });
+
   it.each(['limit=0', 'limit=10001', 'page=0', 'proto_ver=6', 'conn_state=x', 'clean_start=1'])(
     'refuse %s [broker]',
     async (query) => {
