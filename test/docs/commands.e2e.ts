@@ -1,15 +1,15 @@
 /**
- * Every command in the documents that can run, is run: against a broker of its own for each document, in the order of the
- * document, in one folder. What the marks mean stands in document.ts; which blocks do not run, and why, in blocks.test.ts.
+ * Every command in the documents that can run, is run: against a broker that is empty at its beginning, in the order
+ * of the document, in a folder of its own. What the marks mean stands in document.ts; which blocks do not run, and why, in blocks.test.ts.
  */
 import { spawnSync } from 'node:child_process';
 
-import { expect, test } from 'vitest';
+import { afterAll, expect, test } from 'vitest';
 
-import { testScope } from '../harness/scope.js';
+import { Scope, testScope } from '../harness/scope.js';
 import { filesOf } from '../repository/tree.js';
 import { blocksOf } from './document.js';
-import { openSession } from './session.js';
+import { openSession, SharedBroker } from './session.js';
 
 const documents = filesOf('.', /\.md$/)
   .map(({ path, text }) => ({
@@ -17,6 +17,10 @@ const documents = filesOf('.', /\.md$/)
     blocks: blocksOf(text).filter(({ mark }) => mark !== 'no-run' && mark !== 'unmarked'),
   }))
   .filter(({ blocks }) => blocks.length > 0);
+
+const file = new Scope();
+const shared = new SharedBroker(file);
+afterAll(() => file.release());
 
 /** Programs of others that a machine may not have. */
 const programs = ['curl', 'mosquitto_pub', 'mosquitto_sub', 'openssl', 'jq'];
@@ -30,7 +34,7 @@ test.for(documents)(
         spawnSync('sh', ['-c', `command -v ${name}`]).status !== 0,
     );
     if (absent.length > 0) context.skip(`not installed: ${absent.join(', ')}`);
-    const session = await openSession(testScope());
+    const session = await openSession(testScope(), shared);
     for (const block of blocks) await session.run(block);
     await session.finish();
     expect(blocks.length).toBeGreaterThan(0);

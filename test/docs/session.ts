@@ -27,24 +27,30 @@ const defaultPorts = { mqtt: 1883, http: 18_083, ws: 8083, mqtts: 8883, wss: 808
 export class Session {
   readonly #scope: Scope;
   readonly #folder: string;
-  #broker: Running | undefined;
+  readonly #shared: SharedBroker;
+  #broker: LaunchedBroker | undefined;
   #brokerCount = 0;
-  #ports: ReadonlyMap<number, number> = new Map();
   readonly #background: { readonly block: Block; readonly running: Running }[] = [];
 
-  constructor(scope: Scope, folder: string) {
+  constructor(scope: Scope, folder: string, shared: SharedBroker) {
     this.#scope = scope;
     this.#folder = folder;
+    this.#shared = shared;
   }
 
   /** Carries out one block; throws with what it printed when it fails. */
   async run(block: Block): Promise<void> {
     if (block.mark === 'broker') return this.#startBroker(block.text, block.settings ?? {});
-    if (block.settings !== undefined || this.#broker === undefined) {
+    if (block.settings !== undefined || (this.#broker === undefined && asksBroker.test(block.text))) {
       await this.#startBroker('npm start', block.settings ?? {});
     }
     const before = block.mark === 'background' ? await this.#subscriptions() : 0;
-    const running = this.#spawn(this.#withPorts(block.text), this.#clientEnvironment());
+    const running = spawnIn(
+      this.#scope,
+      this.#folder,
+      this.#withPorts(block.text),
+      this.#clientEnvironment(),
+    );
     if (block.mark === 'background') {
       this.#background.push({ block, running });
       // What is published to a queue waits; what is published to nobody is gone.
@@ -58,7 +64,9 @@ export class Session {
     }
     const code = await within(running.ended, `line ${block.line} to end`, blockTimeoutMs);
     if (code !== 0)
-      throw new Error(`exit code ${code}:\n${block.text}\n${running.output}\n${this.#broker?.output}`);
+      throw new Error(
+        `exit code ${code}:\n${block.text}\n${running.output}\n${this.#broker?.running.output}`,
+      );
     this.#compare(block, running.printed);
     return undefined;
   }
@@ -83,38 +91,17 @@ export class Session {
   }
 
   async #startBroker(command: string, settings: Readonly<Record<string, string>>): Promise<void> {
-    await this.#broker?.end();
-    const running = this.#spawn(
-      // Any free port in place of those that a document names.
-      command.replaceAll(/\b(?:1883|8883|8083|8084|18083)\b/g, '0'),
-      brokerEnvironment({
-        ...this.#environment(),
-        SLUICE_MQTT_PORT: '0',
-        SLUICE_HTTP_PORT: '0',
-        SLUICE_SHARDS: '1',
-        SLUICE_DURABILITY: 'process',
+    if (this.#broker?.isShared === false) await this.#broker.running.end();
+    if (command.trim() === 'npm start' && Object.keys(settings).length === 0) {
+      this.#broker = await this.#shared.take();
+    } else {
+      this.#broker = await launchBroker(this.#scope, this.#folder, command, {
         SLUICE_DATA_DIR: `data-${++this.#brokerCount}`,
         ...settings,
-      }),
-    );
-    this.#broker = running;
-    await until(
-      () => {
-        if (running.code !== undefined) throw new Error(`the broker ended:\n${running.output}`);
-        return /ready.*\n/.test(running.output);
-      },
-      () => `the broker to be ready:\n${running.output}`,
-    );
-    const line = /^.*\bready\b.*$/m.exec(running.output)?.[0] ?? '';
-    const ports = new Map<number, number>();
-    for (const [key, port] of Object.entries(defaultPorts)) {
-      // As text or as JSON.
-      const found = new RegExp(String.raw`\b${key}"?[=:]"?[^\s",]*:(\d+)`).exec(line)?.[1];
-      if (found !== undefined) ports.set(port, Number(found));
+      });
     }
-    this.#ports = ports;
     // What clients without a port on their command line take.
-    const mqtt = ports.get(defaultPorts.mqtt);
+    const mqtt = this.#broker.ports.get(defaultPorts.mqtt);
     for (const name of ['mosquitto_pub', 'mosquitto_sub', 'mosquitto_rr']) {
       await writeFile(path.join(this.#folder, '.config', name), `-p ${mqtt}\n`);
     }
@@ -122,8 +109,7 @@ export class Session {
 
   /** Ordinary subscriptions that the broker has. */
   async #subscriptions(): Promise<number> {
-    const url = `http://127.0.0.1:${this.#ports.get(defaultPorts.http)}/api/v5/prometheus/stats`;
-    const text = await (await fetch(url)).text();
+    const text = await (await fetch(`${apiOf(this.#broker)}/prometheus/stats`)).text();
     const [, count] = /^sluice_subscriptions (\d+)$/m.exec(text) ?? [];
     if (count === undefined)
       throw new Error(`a background block meets a broker that shows no metrics:\n${text}`);
@@ -131,45 +117,131 @@ export class Session {
   }
 
   #withPorts(text: string): string {
-    return text.replaceAll(/\b\d{4,5}\b/g, (port) => String(this.#ports.get(Number(port)) ?? port));
+    return text.replaceAll(/\b\d{4,5}\b/g, (port) => String(this.#broker?.ports.get(Number(port)) ?? port));
   }
 
   #withDefaultPorts(text: string): string {
     let result = text;
-    for (const [port, actual] of this.#ports) result = result.replaceAll(`:${actual}`, `:${port}`);
+    for (const [port, actual] of this.#broker?.ports ?? [])
+      result = result.replaceAll(`:${actual}`, `:${port}`);
     return result;
   }
 
-  #environment(): Record<string, string> {
-    return {
-      PATH: `${path.join(this.#folder, '.bin')}:${process.env['PATH']}`,
-      HOME: this.#folder,
-      XDG_CONFIG_HOME: path.join(this.#folder, '.config'),
-      NO_COLOR: '1',
-    };
-  }
-
   #clientEnvironment(): NodeJS.ProcessEnv {
+    const { ports } = this.#broker ?? { ports: new Map<number, number>() };
     return brokerEnvironment({
-      ...this.#environment(),
-      SLUICE_API_URL: `http://127.0.0.1:${this.#ports.get(defaultPorts.http)}`,
-      SLUICE_MQTT_URL: `mqtt://127.0.0.1:${this.#ports.get(defaultPorts.mqtt)}`,
+      ...environmentIn(this.#folder),
+      ...(ports.size > 0 && {
+        SLUICE_API_URL: `http://127.0.0.1:${ports.get(defaultPorts.http)}`,
+        SLUICE_MQTT_URL: `mqtt://127.0.0.1:${ports.get(defaultPorts.mqtt)}`,
+      }),
     });
   }
+}
 
-  #spawn(command: string, env: NodeJS.ProcessEnv): Running {
-    const running = new Running(
-      // A group of its own, so that what it leaves behind ends with it.
-      spawn('bash', ['-euo', 'pipefail', '-c', command], {
-        cwd: this.#folder,
-        env,
-        detached: true,
-        stdio: ['ignore', 'pipe', 'pipe'],
-      }),
-    );
-    this.#scope.add(() => running.end());
-    return running;
+/** A block that asks a broker; others do without one. */
+const asksBroker = /\bcurl\b|\bmosquitto_(?!passwd)|\bsluice (?!passwd|version|help|completion)/;
+
+/** A running broker with its ports by the default ones. */
+interface LaunchedBroker {
+  readonly running: Running;
+  readonly ports: ReadonlyMap<number, number>;
+  readonly isShared: boolean;
+}
+
+function apiOf(broker: LaunchedBroker | undefined): string {
+  return `http://127.0.0.1:${broker?.ports.get(defaultPorts.http)}/api/v5`;
+}
+
+/** Starts a broker by a command of a document; it ends with `scope`. */
+async function launchBroker(
+  scope: Scope,
+  folder: string,
+  command: string,
+  settings: Readonly<Record<string, string>>,
+): Promise<LaunchedBroker> {
+  const running = spawnIn(
+    scope,
+    folder,
+    // Any free port in place of those that a document names.
+    command.replaceAll(/\b(?:1883|8883|8083|8084|18083)\b/g, '0'),
+    brokerEnvironment({
+      ...environmentIn(folder),
+      SLUICE_MQTT_PORT: '0',
+      SLUICE_HTTP_PORT: '0',
+      SLUICE_SHARDS: '1',
+      SLUICE_DURABILITY: 'process',
+      ...settings,
+    }),
+  );
+  await until(
+    () => {
+      if (running.code !== undefined) throw new Error(`the broker ended:\n${running.output}`);
+      return /ready.*\n/.test(running.output);
+    },
+    () => `the broker to be ready:\n${running.output}`,
+  );
+  const line = /^.*\bready\b.*$/m.exec(running.output)?.[0] ?? '';
+  const ports = new Map<number, number>();
+  for (const [key, port] of Object.entries(defaultPorts)) {
+    // As text or as JSON.
+    const found = new RegExp(String.raw`\b${key}"?[=:]"?[^\s",]*:(\d+)`).exec(line)?.[1];
+    if (found !== undefined) ports.set(port, Number(found));
   }
+  return { running, ports, isShared: false };
+}
+
+/** The broker without settings, which most documents start: one process, emptied for each of them. */
+export class SharedBroker {
+  readonly #scope: Scope;
+  #broker: LaunchedBroker | undefined;
+
+  /** It ends with `scope`. */
+  constructor(scope: Scope) {
+    this.#scope = scope;
+  }
+
+  /** As after a first start: no queue, no retained message. */
+  async take(): Promise<LaunchedBroker> {
+    this.#broker ??= await this.#start();
+    const api = apiOf(this.#broker);
+    const { data } = (await (await fetch(`${api}/queues?limit=10000`)).json()) as {
+      data: { name: string }[];
+    };
+    for (const { name } of data) {
+      await fetch(`${api}/queues/${encodeURIComponent(name)}`, { method: 'DELETE' });
+    }
+    await fetch(`${api}/mqtt/retainer/messages`, { method: 'DELETE' });
+    return this.#broker;
+  }
+
+  async #start(): Promise<LaunchedBroker> {
+    const folder = await homeFolder(this.#scope);
+    return { ...(await launchBroker(this.#scope, folder, 'npm start', {})), isShared: true };
+  }
+}
+
+function environmentIn(folder: string): Record<string, string> {
+  return {
+    PATH: `${path.join(folder, '.bin')}:${process.env['PATH']}`,
+    HOME: folder,
+    XDG_CONFIG_HOME: path.join(folder, '.config'),
+    NO_COLOR: '1',
+  };
+}
+
+function spawnIn(scope: Scope, folder: string, command: string, env: NodeJS.ProcessEnv): Running {
+  const running = new Running(
+    // A group of its own, so that what it leaves behind ends with it.
+    spawn('bash', ['-euo', 'pipefail', '-c', command], {
+      cwd: folder,
+      env,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  );
+  scope.add(() => running.end());
+  return running;
 }
 
 /** A process with what it printed. */
@@ -209,7 +281,11 @@ class Running {
 }
 
 /** A reader with an empty folder that knows the examples of this repository and the command `sluice`. */
-export async function openSession(scope: Scope): Promise<Session> {
+export async function openSession(scope: Scope, shared: SharedBroker): Promise<Session> {
+  return new Session(scope, await homeFolder(scope), shared);
+}
+
+async function homeFolder(scope: Scope): Promise<string> {
   const folder = await temporaryDirectory(scope);
   const node = [process.execPath, ...nodeFlags, path.join(repository, 'dist/main.js')].join(' ');
   const programs = {
@@ -223,5 +299,5 @@ export async function openSession(scope: Scope): Promise<Session> {
   }
   await writeFile(path.join(folder, '.curlrc'), 'fail-with-body\nsilent\nshow-error\nmax-time = 20\n');
   await symlink(path.join(repository, 'examples'), path.join(folder, 'examples'));
-  return new Session(scope, folder);
+  return folder;
 }
