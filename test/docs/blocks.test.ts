@@ -52,6 +52,9 @@ describe('commands in documents', () => {
       '```',
       'no command',
       '```',
+      '```',
+      'sluice pub [options] <topic>',
+      '```',
       '```sh',
       'x',
       '```',
@@ -66,8 +69,8 @@ describe('commands in documents', () => {
       '8 broker',
       '14 no-run',
       '17 unmarked',
-      '23 unmarked',
-      '27 run',
+      '26 unmarked',
+      '30 run',
     ]);
     expect(blocksOf(text).at(-1)?.text).toBe('y \\\n  z\n');
     const [first, second, third] = blocksOf(text);

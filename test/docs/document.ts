@@ -40,7 +40,9 @@ export function blocksOf(document: string): Block[] {
     const [language = '', ...words] = info.trim().split(/\s+/);
     const last = blocks.at(-1);
     if (info === 'text output' && last !== undefined) blocks[blocks.length - 1] = { ...last, output: text };
-    if (!shells.has(language) && !(language === '' && commandLine.test(text))) continue;
+    // One line about how a command of ours is called is no command.
+    const isUsage = /^sluice [^\n]*\n$/.test(text);
+    if (!shells.has(language) && (language !== '' || isUsage || !commandLine.test(text))) continue;
     const [, reason = ''] = /^\w+ no-run: (.+)$/.exec(info) ?? [];
     blocks.push({
       line: document.slice(0, index).split('\n').length,
