@@ -52,7 +52,9 @@ function renderLeaf(node, shared, known) {
     ...(groupName === undefined
       ? []
       : [`And the options of the [${groupName}](#${groupName.toLowerCase().replaceAll(' ', '-')}).`]),
-    ...(node.examples.length > 0 ? [`\`\`\`sh\n${node.examples.join('\n')}\n\`\`\``] : []),
+    ...(node.examples.length > 0
+      ? [`\`\`\`sh run${node.name === 'start' ? ' broker' : ''}\n${node.examples.join('\n')}\n\`\`\``]
+      : []),
   ];
   return `${parts.join('\n\n')}\n`;
 }

@@ -40,6 +40,8 @@ interface Answer {
   readonly text: string;
 }
 
+/** What the broker says to a path that it does not have. */
+const noRoute = 'No such route';
 const answerBytesMax = 256 * 1024 * 1024;
 
 /** See the file header. */
@@ -122,7 +124,7 @@ export class ApiClient {
 
   #refusal({ status, text }: Answer, path: string, { notFound, hint }: Call): CommandError {
     const { code, message } = errorBody(text);
-    if (code === undefined) return this.#foreign(path, status);
+    if (code === undefined || (status === 404 && message === noRoute)) return this.#foreign(path, status);
     if (status >= 500) {
       return new CommandError(exitCode.failed, `the broker could not do it: ${message}`, {
         code,
@@ -139,7 +141,10 @@ export class ApiClient {
   }
 
   #foreign(path: string, status?: number): CommandError {
-    const what = status === undefined ? 'no JSON' : `HTTP ${status} without the body of a Sluice error`;
+    const what =
+      status === undefined
+        ? 'no JSON'
+        : `HTTP ${status} to a request that every broker of this version knows`;
     return new CommandError(exitCode.unreachable, `${this.#base}${path} answered ${what}`, {
       hint: 'the address leads to another server, or to a broker of another version; see --url and SLUICE_API_URL',
     });

@@ -35,15 +35,16 @@ const usage = `usage: sluice <command>
  ask a running broker:
   status                    is it well? for people and for health checks
   queues                    list, show, create, update, delete, purge, pause, resume, peek, move, export, import
-  clients                   list, show, subscriptions, kick
   pub TOPIC [MESSAGE]       publish messages
   sub FILTER…               print messages; each is acknowledged after it was printed
   bench                     a quick load
+  clients                   list, show, subscriptions, kick
   keys                      API keys: list, create, delete
-  users                     accounts of the dashboard: list, create, update, delete
+  users                     accounts of the dashboard: list, create, update, passwd, delete
   config                    settings: effective, explain, check
   backup FILE               download a consistent backup
   restore FILE              fill an empty data directory from a backup; no broker needed
+  doctor                    would a broker start here, and would it do well? no broker needed
 
   completion SHELL          print the completion script of bash, zsh or fish
   version                   print the version
@@ -69,6 +70,7 @@ const programNames: ReadonlySet<string> = new Set([
   'config',
   'backup',
   'restore',
+  'doctor',
   'completion',
 ]);
 
@@ -85,7 +87,7 @@ export async function runCli(
 ): Promise<number> {
   let io = given;
   try {
-    io = { ...given, env: readEnvironment(given.env) };
+    io = withEnvironment(given, readEnvironment(given.env));
     const forProgram = programArguments(argv);
     if (forProgram === undefined) return await runCommand(argv, io, startBroker);
     const { runProgram } = await import('./program.js');
@@ -102,6 +104,11 @@ export async function runCli(
     io.err(`sluice: ${describe(error)}\n`);
     return error instanceof OperationalError && error.code === 'ERR_CONFIG' ? 2 : 1;
   }
+}
+
+/** `io` in another environment. The terminal is still not looked at before it is used. */
+function withEnvironment(io: CliIo, env: Environment): CliIo {
+  return env === io.env ? io : (Object.create(io, { env: { value: env } }) as CliIo);
 }
 
 /** What program.ts is to run, or undefined when the command is one of those here, or none. */

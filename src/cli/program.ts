@@ -44,10 +44,10 @@ function buildProgram(context: CommandContext): Command {
   addBasic(program);
   addStatus(program, context);
   addQueues(program, context);
-  addClients(program, context);
   addPub(program, context);
   addSub(program, context);
   addBench(program, context);
+  addClients(program, context);
   addKeys(program, context);
   addUsers(program, context);
   addConfig(program, context);

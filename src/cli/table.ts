@@ -1,8 +1,9 @@
 /**
  * Tables for people. Pure: rows in, text out.
  *
- * Always true: on a terminal a table is never wider than it, and the widest columns give way first; without a terminal nothing
- * is cut, so that `awk` and `grep` find whole values. Cells are harmless text. Colour only marks the head.
+ * Always true: on a terminal a table is never wider than it; texts give way before numbers, and the widest of them first.
+ * Without a terminal nothing is cut, so that `awk` and `grep` find whole values. Cells are harmless text. Colour only marks
+ * the head.
  */
 import Table from 'cli-table3';
 
@@ -24,7 +25,13 @@ export interface TableStyle {
 }
 
 const columnMin = 4;
-const padding = 2;
+/** Blanks between two columns. */
+const gap = 2;
+const noLines = Object.fromEntries(
+  ['top', 'top-mid', 'top-left', 'top-right', 'bottom', 'bottom-mid', 'bottom-left', 'bottom-right']
+    .concat(['left', 'left-mid', 'mid', 'mid-mid', 'right', 'right-mid', 'middle'])
+    .map((name) => [name, '']),
+);
 
 /** The text of a table, with its line end. */
 export function renderTable<Row>(
@@ -38,15 +45,30 @@ export function renderTable<Row>(
     Math.max(widthOf(head), ...cells.map((line) => widthOf(line[index] ?? ''))),
   );
   if (available === undefined) return plainTable(heads, cells, columns, natural);
-  const widths = fit(natural, available - (columns.length + 1) - padding * columns.length);
+  const widths = fit(
+    natural,
+    columns.map(({ right }) => right === true),
+    available - gap * (columns.length - 1),
+  );
+  const last = columns.length - 1;
   const table = new Table({
-    head: heads.map((head, index) => cut(head, widths[index] ?? columnMin)),
-    colWidths: widths.map((width) => width + padding),
-    colAligns: columns.map(({ right }) => (right === true ? 'right' : 'left')),
-    style: { head: color ? ['bold'] : [], border: color ? ['grey'] : [], compact: true },
+    head: heads.map((head, index) => {
+      const width = widths[index] ?? columnMin;
+      return pad(cut(head, width), width, columns[index]?.right === true);
+    }),
+    colWidths: widths.map((width, index) => width + (index === last ? 0 : gap)),
+    chars: noLines,
+    style: { head: color ? ['bold'] : [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
   });
-  for (const line of cells) table.push(line.map((cell, index) => cut(cell, widths[index] ?? columnMin)));
-  return `${table.toString()}\n`;
+  for (const line of cells) {
+    table.push(
+      line.map((cell, index) => {
+        const width = widths[index] ?? columnMin;
+        return pad(cut(cell, width), width, columns[index]?.right === true);
+      }),
+    );
+  }
+  return `${table.toString().replaceAll(/ +$/gm, '')}\n`;
 }
 
 /** Pairs of a name and a value below each other. */
@@ -74,21 +96,19 @@ function pad(text: string, width: number, right = false): string {
   return right ? blanks + text : text + blanks;
 }
 
-/** `natural` made to sum up to at most `available` by narrowing the widest, down to `columnMin`. */
-function fit(natural: readonly number[], available: number): number[] {
+/** `natural` made to sum up to at most `available`: first the texts, then the numbers, the widest first, none below `columnMin`. */
+function fit(natural: readonly number[], isNumber: readonly boolean[], available: number): number[] {
   const widths = [...natural];
-  for (let surplus = sum(widths) - available; surplus > 0;) {
-    const widest = Math.max(...widths);
-    if (widest <= columnMin) break;
-    const next = Math.max(columnMin, ...widths.filter((width) => width < widest));
-    const last = widths.lastIndexOf(widest);
-    const step = Math.max(1, Math.min(surplus, widest - next));
-    widths[last] = widest - step;
-    surplus -= step;
+  for (const numbers of [false, true]) {
+    for (;;) {
+      const surplus = widths.reduce((total, width) => total + width, 0) - available;
+      const own = widths.filter((_, index) => isNumber[index] === numbers);
+      const widest = Math.max(0, ...own);
+      if (surplus <= 0 || widest <= columnMin) break;
+      const next = Math.max(columnMin, ...own.filter((width) => width < widest));
+      const index = widths.findLastIndex((width, at) => width === widest && isNumber[at] === numbers);
+      widths[index] = widest - Math.max(1, Math.min(surplus, widest - next));
+    }
   }
   return widths;
-}
-
-function sum(values: readonly number[]): number {
-  return values.reduce((total, value) => total + value, 0);
 }

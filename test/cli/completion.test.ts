@@ -1,10 +1,14 @@
 import { spawnSync } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 
 import { describe, expect, test } from 'vitest';
 
 import { completionScript } from '../../src/cli/completion/shells.js';
 import { flatten } from '../../src/cli/completion/tree.js';
 import { commandTree } from '../../src/cli/program.js';
+import { testScope } from '../harness/scope.js';
 import { run } from './harness.js';
 
 const tree = commandTree();
@@ -34,6 +38,16 @@ describe('completion', () => {
     expect(offered('queues', 'show', 's', '--js')).toEqual(['--json']);
     expect(offered('pub', '-q', '')).toEqual(['0', '1', '2']);
     expect(offered('completion', '')).toEqual(expect.arrayContaining(['bash', 'fish', 'zsh']));
+  });
+
+  test.for(['zsh', 'fish'] as const)('the script of %s is one that it reads [broker]', (shell, context) => {
+    const folder = mkdtempSync(join(tmpdir(), 'sluice-completion-'));
+    testScope().add(() => rmSync(folder, { recursive: true, force: true }));
+    const file = join(folder, 'sluice');
+    writeFileSync(file, completionScript(shell, tree));
+    const { status, stderr, error } = spawnSync(shell, ['-n', file], { encoding: 'utf8' });
+    if (error !== undefined) context.skip(`${shell} is not installed`);
+    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
   });
 
   test('every script knows every command and every option [broker]', async () => {

@@ -35,6 +35,12 @@ describe('config check', () => {
       out: 'no faults in 2 settings\n',
       err: '',
     });
+    writeFileSync(file, 'SLUICE_SHARDS 4\n');
+    const unreadable = await run(['config', 'check', '--env-file', file]);
+    expect(unreadable).toMatchObject({
+      code: 1,
+      err: expect.stringContaining('is not NAME=value') as string,
+    });
     const missing = await run(['config', 'check', '--env-file', join(folder, 'none')]);
     expect(missing).toMatchObject({ code: 2, err: expect.stringContaining('ENOENT') as string });
   });

@@ -107,7 +107,7 @@ describe('queues list', () => {
     });
     expect(some.out.trimEnd().split('\n')).toEqual([
       expect.stringMatching(
-        /^NAME +FILTER +KIND +READY +IN FLIGHT +CONSUMERS +IN\/S +OUT\/S +OLDEST$/,
+        /^NAME +FILTER +KIND +READY +UNACKED +CONSUMERS +IN\/S +OUT\/S +OLDEST$/,
       ) as string,
       expect.stringMatching(/^q0 +t\/0 +regular +0 +0 +1 +0\.5 +0 +-$/) as string,
       expect.stringMatching(/^q1 +t\/1 +regular, paused +1 +0 +1 +0\.5 +0 +1\.0s$/) as string,

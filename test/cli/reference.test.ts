@@ -46,7 +46,7 @@ describe('help', () => {
       for (const example of examples) {
         expect(example).toContain(path);
         const flags = example.match(/(?<= )--[a-z-]+/g) ?? [];
-        const known = new Set(options.map(({ long }) => long));
+        const known = new Set(['--help', ...options.map(({ long }) => long)]);
         expect(flags.filter((flag) => !known.has(flag) && !example.includes('|'), path)).toEqual([]);
       }
     }

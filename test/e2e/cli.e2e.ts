@@ -149,6 +149,33 @@ describe('queues, pub and sub', () => {
     });
     expect((await run(['clients', 'kick', 'victim', '--yes'], { env })).code).toBe(4);
   });
+
+  test('settings, keys and accounts are those of the broker [broker]', async () => {
+    const broker = await startBroker(testScope(), { env: { SLUICE_MAX_INFLIGHT: '77' } });
+    const env = envOf(broker);
+    const effective = await run(['config', 'effective', 'MAX_INFLIGHT', '--json'], { env });
+    expect(JSON.parse(effective.out)).toMatchObject([
+      { name: 'SLUICE_MAX_INFLIGHT', value: '77', source: 'environment' },
+    ]);
+    const made = await run(['keys', 'create', 'grafana', '--role', 'viewer', '--json'], { env });
+    const key = JSON.parse(made.out) as { api_key: string; api_secret: string };
+    const viewer = { ...env, SLUICE_API_KEY: key.api_key, SLUICE_API_SECRET: key.api_secret };
+    expect((await run(['queues', 'list'], { env: viewer })).code).toBe(0);
+    const refused = await run(['queues', 'create', 'x'], { env: viewer });
+    expect(refused).toMatchObject({
+      code: 4,
+      err: expect.stringContaining('use a key whose role') as string,
+    });
+    expect((await run(['keys', 'list'], { env })).out).toMatch(/^grafana +\S+ +viewer +yes/m);
+    expect((await run(['keys', 'delete', 'grafana', '--yes'], { env })).code).toBe(0);
+    expect((await run(['keys', 'delete', 'grafana', '--yes'], { env })).code).toBe(4);
+
+    const input = piped('a good Password 1\n');
+    expect((await run(['users', 'create', 'ada', '--role', 'administrator'], { env, input })).code).toBe(0);
+    expect((await run(['users', 'update', 'ada', '--description', 'counts'], { env })).code).toBe(0);
+    expect((await run(['users', 'list'], { env })).out).toMatch(/^ada +administrator +counts$/m);
+    expect((await run(['users', 'delete', 'ada', '--yes'], { env })).code).toBe(0);
+  });
 });
 
 describe('in a shell', () => {

@@ -12,8 +12,7 @@ import { withExamples } from '../context.js';
 export function addBasic(program: Command): void {
   withExamples(
     program.command('start').description('run the broker; settings come from SLUICE_… variables'),
-    'sluice start',
-    'SLUICE_DATA_DIR=data SLUICE_LOG_FORMAT=json sluice start',
+    'SLUICE_DATA_DIR=data sluice start',
   );
   withExamples(
     program
@@ -25,8 +24,7 @@ export function addBasic(program: Command): void {
       .option('--scram', 'for SCRAM-SHA-256 as well as for plain passwords')
       .option('-D, --delete', 'remove the user')
       .option('-b, --batch', 'take the password from the command line'),
-    'sluice passwd users.txt sensor-7',
-    'echo "$PASSWORD" | sluice passwd users.txt sensor-7',
+    "echo 'correct horse 9 battery' | sluice passwd users.txt sensor-7",
   );
   const control = program.command('ctl').description('health check under its former name');
   withExamples(
@@ -35,7 +33,7 @@ export function addBasic(program: Command): void {
       .description('exit 0 when the local broker is running, 1 when it is not')
       .option('--url <url>', 'ask this address instead of the configured one')
       .option('--timeout-ms <ms>', 'how long to wait for the answer', '5000'),
-    'sluice ctl status',
+    'sluice ctl status --url http://127.0.0.1:18083/api/v5/status',
   );
 }
 

@@ -102,9 +102,8 @@ export function addBench(program: Command, context: CommandContext): void {
   });
   withExamples(
     bench,
-    'sluice bench',
-    "sluice bench --publishers 4 --subscribers 4 --topic jobs --filter '$q/jobs/#' --count 100000",
-    'sluice bench --rate 1000 --qos 0 --json',
+    'sluice bench --count 1000',
+    "sluice bench --publishers 4 --subscribers 4 --topic load --filter '$share/all/load/#' --count 2000",
   );
 }
 

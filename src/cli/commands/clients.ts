@@ -126,7 +126,7 @@ function addSubscriptions(clients: Command, context: CommandContext): void {
         'There are no subscriptions.',
       );
     });
-  withExamples(command, 'sluice clients subscriptions sensor-7', 'sluice clients subscriptions --json');
+  withExamples(command, 'sluice clients subscriptions sensor-7');
 }
 
 function addKick(clients: Command, context: CommandContext): void {

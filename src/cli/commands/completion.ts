@@ -17,9 +17,5 @@ export function addCompletion(program: Command, context: CommandContext): void {
     .description('print the completion script of a shell')
     .addArgument(new Argument('<shell>', 'shell').choices(shells))
     .action((shell: Shell) => context.io.out(completionScript(shell, nodeOf(program))));
-  withExamples(
-    completion,
-    'source <(sluice completion bash)',
-    'sluice completion fish > ~/.config/fish/completions/sluice.fish',
-  );
+  withExamples(completion, 'source <(sluice completion bash)', 'sluice completion fish > sluice.fish');
 }

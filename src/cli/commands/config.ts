@@ -4,13 +4,18 @@
  * Always true: `effective` asks the running broker, the others read the tables of settings and start nothing; `check` lists all
  * faults at once, with the nearest name for a mistyped one. Values of secrets are shown by neither.
  */
-import { parseEnv } from 'node:util';
-
 import type { Command } from 'commander';
 
-import { ConfigError, type Environment, ignoredVariables, loadConfig } from '../../config/config.js';
+import {
+  ConfigError,
+  type ConfigFault,
+  type Environment,
+  ignoredVariables,
+  loadConfig,
+} from '../../config/config.js';
+import { ENV_FILE_VARIABLE, readEnvironment } from '../../config/env-file.js';
 import { nearest } from '../../config/nearest.js';
-import { internalVariables, sections } from '../../config/schema.js';
+import { sections } from '../../config/schema.js';
 import type { Variable } from '../../config/variable.js';
 import { type CommandContext, readGiven, withExamples } from '../context.js';
 import { CommandError, exitCode } from '../io.js';
@@ -34,6 +39,10 @@ interface CheckOptions {
   readonly envFile?: string;
   readonly json?: boolean;
 }
+
+const settingNames: ReadonlySet<string> = new Set(
+  sections.flatMap(({ fields }) => Object.values(fields).map(({ name }) => name)),
+);
 
 /** Adds the commands. */
 export function addConfig(program: Command, context: CommandContext): void {
@@ -68,7 +77,7 @@ function addEffective(config: Command, context: CommandContext): void {
       'No setting matches.',
     );
   });
-  withExamples(effective, 'sluice config effective --changed', 'sluice config effective tls');
+  withExamples(effective, 'sluice config effective --changed');
 }
 
 function addExplain(config: Command, context: CommandContext): void {
@@ -110,11 +119,7 @@ function addExplain(config: Command, context: CommandContext): void {
         .join('\n'),
     );
   });
-  withExamples(
-    explain,
-    'sluice config explain durability',
-    'sluice config explain SLUICE_MQ_MAX_QUEUE_COUNT',
-  );
+  withExamples(explain, 'sluice config explain durability', 'sluice config explain mq');
 }
 
 function addCheck(config: Command, context: CommandContext): void {
@@ -124,11 +129,10 @@ function addCheck(config: Command, context: CommandContext): void {
       .description('would a broker start with these settings? lists all faults')
       .option('--env-file <file>', 'settings as KEY=VALUE lines, below those of the environment'),
   ).action((options: CheckOptions) => {
-    const env = environment(context, options.envFile);
-    const faults = faultsOf(env);
+    const { env, faults } = checked(context, options.envFile);
     const ignored = ignoredVariables(env);
     const given = Object.keys(env).filter(
-      (name) => name.startsWith('SLUICE_') && !Object.hasOwn(internalVariables, name),
+      (name) => settingNames.has(name) && name !== ENV_FILE_VARIABLE,
     ).length;
     if (options.json === true) {
       context.output(options).json({ ok: faults.length === 0, faults, ignored });
@@ -141,22 +145,24 @@ function addCheck(config: Command, context: CommandContext): void {
     }
     if (faults.length > 0) context.exit = exitCode.failed;
   });
-  withExamples(check, 'sluice config check', 'sluice config check --env-file sluice.env');
+  withExamples(check, 'sluice config check', 'SLUICE_SHARDS=4 sluice config check --json');
 }
 
-function faultsOf(env: Environment): readonly { variable: string; message: string }[] {
+/** The settings, with those of a file below them, and what is wrong with them; a file that is not there is wrong use. */
+function checked(
+  { io }: CommandContext,
+  file: string | undefined,
+): { env: Environment; faults: readonly ConfigFault[] } {
+  if (file !== undefined) readGiven(file);
+  let { env } = io;
   try {
+    if (file !== undefined) env = readEnvironment({ ...env, [ENV_FILE_VARIABLE]: file });
     loadConfig(env);
-    return [];
+    return { env, faults: [] };
   } catch (error) {
-    if (error instanceof ConfigError) return error.faults;
+    if (error instanceof ConfigError) return { env, faults: error.faults };
     throw error;
   }
-}
-
-function environment({ io }: CommandContext, file: string | undefined): Environment {
-  if (file === undefined) return io.env;
-  return { ...parseEnv(readGiven(file).toString('utf8')), ...io.env };
 }
 
 /** The settings that a name means: itself, an alias, else all that contain it. */

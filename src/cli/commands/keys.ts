@@ -76,7 +76,7 @@ export function addKeys(program: Command, context: CommandContext): void {
         ['role', key.role ?? role],
       ]);
     });
-  withExamples(create, 'sluice keys create grafana --role viewer --description "reads figures"');
+  withExamples(create, "sluice keys create grafana --role viewer --description 'reads figures'");
 
   const remove = withYes(
     withApi(

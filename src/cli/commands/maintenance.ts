@@ -19,6 +19,7 @@ interface RestoreOptions {
 export function addMaintenance(program: Command, context: CommandContext): void {
   addBackup(program, context);
   addRestore(program, context);
+  addDoctor(program, context);
 }
 
 function addBackup(program: Command, context: CommandContext): void {
@@ -32,11 +33,7 @@ function addBackup(program: Command, context: CommandContext): void {
     const { runBackup } = await import('../backup.js');
     context.exit = await runBackup(context.io, file, options);
   });
-  withExamples(
-    backup,
-    'sluice backup monday.sluice',
-    'sluice backup monday.sluice --url https://broker.example',
-  );
+  withExamples(backup, 'sluice backup monday.sluice');
 }
 
 function addRestore(program: Command, context: CommandContext): void {
@@ -51,5 +48,18 @@ function addRestore(program: Command, context: CommandContext): void {
     const { runRestore } = await import('../restore.js');
     context.exit = await runRestore(context.io, file, options);
   });
-  withExamples(restore, 'sluice restore monday.sluice --data-dir data');
+  withExamples(restore, 'sluice restore monday.sluice --data-dir restored');
+}
+
+function addDoctor(program: Command, context: CommandContext): void {
+  const doctor = withJson(
+    program
+      .command('doctor')
+      .description('would a broker start here, and would it do well?')
+      .option('--data-dir <directory>', 'data directory to look at (default: SLUICE_DATA_DIR)'),
+  ).action(async (options: { readonly dataDir?: string; readonly json?: boolean }) => {
+    const { runDoctor } = await import('../doctor.js');
+    context.exit = await runDoctor(context.io, options);
+  });
+  withExamples(doctor, 'SLUICE_MQTT_PORT=1884 SLUICE_HTTP_PORT=18084 sluice doctor');
 }

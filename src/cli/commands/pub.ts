@@ -88,8 +88,8 @@ export function addPub(program: Command, context: CommandContext): void {
   withExamples(
     pub,
     'sluice pub jobs \'{"id": 1}\'',
-    'sluice pub jobs -l --user-property source=import < jobs.txt',
-    "sluice pub state/lamp '' --retain",
+    'seq 1 100 | sluice pub jobs --lines --user-property source=import',
+    'sluice pub sensors/1 21.5 --retain',
   );
 }
 

@@ -89,7 +89,7 @@ export function addQueueTransfer(queues: Command, context: CommandContext): void
   withExamples(
     importing,
     'sluice queues import queues.jsonl --skip-existing',
-    'sluice queues import jobs.jsonl --messages',
+    'sluice queues import jobs.jsonl --skip-existing --messages',
   );
 }
 

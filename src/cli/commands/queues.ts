@@ -46,15 +46,15 @@ const listMax = 1_000_000;
 export function addQueues(program: Command, context: CommandContext): void {
   const queues = program.command('queues').alias('queue').description('durable queues');
   addList(queues, context);
-  addQueueShow(queues, context);
   addCreate(queues, context);
+  addQueueShow(queues, context);
   addUpdate(queues, context);
-  addDelete(queues, context);
-  addPurge(queues, context);
   addPause(queues, context);
   addQueuePeek(queues, context);
   addMove(queues, context);
   addQueueTransfer(queues, context);
+  addPurge(queues, context);
+  addDelete(queues, context);
 }
 
 function addList(queues: Command, context: CommandContext): void {
@@ -74,7 +74,7 @@ function addList(queues: Command, context: CommandContext): void {
           { head: 'filter', cell: ({ topic_filter: filter }) => filter },
           { head: 'kind', cell: kindOf },
           { head: 'ready', cell: ({ ready }) => ready, right: true },
-          { head: 'in flight', cell: (row) => row.in_flight, right: true },
+          { head: 'unacked', cell: (row) => row.in_flight, right: true },
           { head: 'consumers', cell: ({ consumers }) => consumers, right: true },
           { head: 'in/s', cell: (row) => rateText(row.in_rate), right: true },
           { head: 'out/s', cell: (row) => rateText(row.out_rate), right: true },
@@ -141,6 +141,7 @@ function addCreate(queues: Command, context: CommandContext): void {
   withExamples(
     create,
     'sluice queues create jobs --strategy least_inflight',
+    'sluice queues create failed',
     "sluice queues create 'state/#' --name state --last-value --key-expression message.topic",
   );
 }
@@ -186,7 +187,7 @@ function addDelete(queues: Command, context: CommandContext): void {
     for (const name of names) await api.call('DELETE', pathOf(name), missing(name));
     context.output(options).done({ deleted: names }, `deleted ${names.join(', ')}`);
   });
-  withExamples(remove, 'sluice queues delete jobs --yes');
+  withExamples(remove, 'sluice queues delete failed --yes');
 }
 
 function addPurge(queues: Command, context: CommandContext): void {
@@ -253,5 +254,5 @@ function addMove(queues: Command, context: CommandContext): void {
       });
       context.output(options).done({ from, to, moved }, `moved ${moved} messages from ${from} to ${to}`);
     });
-  withExamples(move, 'sluice queues move failed jobs --count 100');
+  withExamples(move, 'sluice queues move --help');
 }

@@ -40,5 +40,5 @@ export function addStatus(program: Command, context: CommandContext): void {
       });
     }
   });
-  withExamples(command, 'sluice status', 'sluice status --url http://broker.example:18083 --json');
+  withExamples(command, 'sluice status', 'sluice status --url http://127.0.0.1:18083 --json');
 }

@@ -68,9 +68,9 @@ export function addSub(program: Command, context: CommandContext): void {
   });
   withExamples(
     sub,
-    "sluice sub 'sensors/#' --verbose",
-    "sluice sub '$q/jobs' --count 1 --timeout 5s",
-    "sluice sub '$q/jobs' --json | jq .payload",
+    "sluice sub 'sensors/#' --verbose --count 1",
+    "sluice sub '$q/jobs' --json --count 1 --timeout 5s",
+    'sluice sub alerts --id sensor-7 --session 1h --timeout 500ms',
   );
 }
 

@@ -2,7 +2,7 @@
  * `sluice users …`: the accounts of the dashboard. Over the REST API.
  *
  * Always true: a password is asked for twice without echo, or read from a pipe, and is no option, because every user of a
- * machine can read the options of a process. The users of MQTT are another matter: see `sluice passwd`.
+ * machine can read the options of a process. Setting one ends what its account has open. The users of MQTT are another matter: see `sluice passwd`.
  */
 import { type Command, Option } from 'commander';
 
@@ -43,6 +43,7 @@ export function addUsers(program: Command, context: CommandContext): void {
   withExamples(list, 'sluice users list');
   addCreate(users, context);
   addUpdate(users, context);
+  addPasswd(users, context);
   addDelete(users, context);
 }
 
@@ -63,7 +64,7 @@ function addCreate(users: Command, context: CommandContext): void {
       });
       context.output(options).done(user, `created ${username}`);
     });
-  withExamples(create, 'sluice users create ada --role administrator');
+  withExamples(create, "echo 'correct horse 9 battery' | sluice users create ada --role administrator");
 }
 
 function addUpdate(users: Command, context: CommandContext): void {
@@ -89,7 +90,22 @@ function addUpdate(users: Command, context: CommandContext): void {
       });
       context.output(options).done(user, `updated ${username}`);
     });
-  withExamples(update, 'sluice users update ada --role viewer');
+  withExamples(update, "sluice users update ada --description 'counts the messages'");
+}
+
+function addPasswd(users: Command, context: CommandContext): void {
+  const passwd = withApi(
+    users
+      .command('passwd')
+      .description('set the password of an account; it is asked for, or read from a pipe')
+      .argument('<username>', 'name of the account'),
+  ).action(async (username: string, options: ApiOptions) => {
+    const api = await context.api(options);
+    const password = await context.newPassword();
+    const user = await api.call<User>('PUT', pathOf(username), { body: { password }, ...missing(username) });
+    context.output(options).done(user, `the password of ${username} is set; its sessions have ended`);
+  });
+  withExamples(passwd, "echo 'another horse 7 battery' | sluice users passwd ada");
 }
 
 function addDelete(users: Command, context: CommandContext): void {
