@@ -153,6 +153,29 @@ describe.runIf(hasChromium)('the page of a queue', () => {
     }
   });
 
+  test('moves its messages to another queue, which is suggested by its name [broker]', async () => {
+    const visit = await suite.open();
+    await createQueue(visit, { filter: 'moved/here' });
+    await createQueue(visit, { filter: 'moved/away' });
+    await visit.row('/moved/away').getByRole('link').click();
+    await publish(visit, 'a message that moves');
+    await visit.button('Move messages').click();
+    const dialog = visit.page.getByRole('dialog');
+    const target = dialog.getByLabel('To queue', { exact: true });
+    await target.fill('/moved/away');
+    await dialog.getByText('The messages are there already.').waitFor();
+    await target.fill('/moved/he');
+    await dialog.locator('datalist option[value="/moved/here"]').waitFor({ state: 'attached' });
+    await target.fill('/moved/here');
+    await dialog.getByRole('button', { name: 'Move', exact: true }).click();
+    await visit.sees('1 message moved to /moved/here.');
+    await openTab(visit, 'Messages');
+    await visit.sees('The queue holds no messages.');
+    await visit.go(`queue/${encodeURIComponent('/moved/here')}?tab=messages`);
+    await visit.row('a message that moves').getByRole('button').waitFor();
+    visit.expectClean();
+  });
+
   test('deletes the queue once its name was typed, and goes back to the others [broker]', async () => {
     const visit = await suite.open();
     await createQueue(visit, { filter: 'old' });

@@ -3,7 +3,8 @@
  *
  * Always true: every request carries the bearer token; every failure is an `ApiError` whose message can be shown as it is; a
  * token that is no longer good leads to the login page. Answers are trusted to have the shape of the API's document. A
- * request that takes longer than 30 s is given up. The API is found beside the dashboard, below whatever path a proxy adds.
+ * request that takes longer than 30 s is given up, unless it was said to be long. The API is found beside the
+ * dashboard, below whatever path a proxy adds.
  */
 import { endSession, session } from './session.js';
 
@@ -29,6 +30,8 @@ export type Query = Readonly<Record<string, string | number | boolean | undefine
 
 const apiBase = new URL('../api/v5/', document.baseURI);
 const timeoutMs = 30_000;
+/** For work on all messages of a queue. */
+export const longTimeoutMs = 3_600_000;
 
 /** Full address of an API path: `apiUrl('/queues', { limit: 10 })`. Segments of `path` are already encoded. */
 export function apiUrl(path: string, query: Query = {}): URL {
@@ -50,9 +53,9 @@ export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): P
   return call<T>('GET', apiUrl(path, query), undefined, signal);
 }
 
-/** Creates or does. */
-export function post<T>(path: string, body?: unknown, signal?: AbortSignal): Promise<T> {
-  return call<T>('POST', apiUrl(path), body, signal);
+/** Creates or does; what may take long says so with `mostMs`. */
+export function post<T>(path: string, body?: unknown, signal?: AbortSignal, mostMs = timeoutMs): Promise<T> {
+  return call<T>('POST', apiUrl(path), body, signal, mostMs);
 }
 
 /** Replaces. */
@@ -80,8 +83,14 @@ export function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }
 
-async function call<T>(method: string, url: URL, body?: unknown, signal?: AbortSignal): Promise<T> {
-  const timeout = AbortSignal.timeout(timeoutMs);
+async function call<T>(
+  method: string,
+  url: URL,
+  body?: unknown,
+  signal?: AbortSignal,
+  mostMs = timeoutMs,
+): Promise<T> {
+  const timeout = AbortSignal.timeout(mostMs);
   const headers = authorization();
   if (body !== undefined) headers['content-type'] = 'application/json';
   const sent = session.value?.token;

@@ -6,7 +6,7 @@
  */
 import { useState } from 'preact/hooks';
 
-import { get, messageOf, post } from '../../base/api.js';
+import { get, longTimeoutMs, messageOf, post } from '../../base/api.js';
 import { plural } from '../../base/format.js';
 import type { Page, QueueRow } from '../../base/types.js';
 import { useDebounced } from '../../base/use-debounced.js';
@@ -40,7 +40,7 @@ export function MoveDialog(props: { name: string; path: string; onClose: () => v
     setFault('');
     try {
       const body = { to: target, ...(amount === '' ? {} : { count: Number(amount) }) };
-      const { moved } = await post<{ moved: number }>(`${props.path}/move`, body);
+      const { moved } = await post<{ moved: number }>(`${props.path}/move`, body, undefined, longTimeoutMs);
       toast(`${plural(moved, 'message')} moved to ${target}.`);
       props.onClose();
     } catch (failure) {
@@ -76,7 +76,7 @@ export function MoveDialog(props: { name: string; path: string; onClose: () => v
       <TextField
         label="Most messages"
         placeholder="all that wait"
-        help="The oldest are moved first; messages in flight stay."
+        help="The oldest are moved first, and begin anew: age and attempts count from zero. Messages in flight stay."
         value={amount}
         onInput={setAmount}
         fault={amountFault}

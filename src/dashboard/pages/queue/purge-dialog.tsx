@@ -4,7 +4,7 @@
  * Always true: it says that messages in flight go, too, and afterwards how many went. The queue itself and its consumers stay.
  * A failure stays in the dialog.
  */
-import { post } from '../../base/api.js';
+import { longTimeoutMs, post } from '../../base/api.js';
 import { plural } from '../../base/format.js';
 import { ConfirmDialog } from '../../components/dialog.js';
 import { toast } from '../../components/toast.js';
@@ -17,7 +17,12 @@ export function PurgeDialog(props: { name: string; path: string; onClose: () => 
       confirmLabel="Delete all messages"
       onClose={props.onClose}
       onConfirm={async () => {
-        const { purged } = await post<{ purged: number }>(`${props.path}/purge`);
+        const { purged } = await post<{ purged: number }>(
+          `${props.path}/purge`,
+          undefined,
+          undefined,
+          longTimeoutMs,
+        );
         toast(`${plural(purged, 'message')} deleted.`);
       }}
     >
