@@ -48,7 +48,10 @@ export const restErrors = {
     status: 403,
     meaning: 'Without API keys only this machine is answered, and no foreign web page.',
   },
-  NOT_FOUND: { status: 404, meaning: 'No such route, queue, shard, retained message, account, API key or ban.' },
+  NOT_FOUND: {
+    status: 404,
+    meaning: 'No such route, queue, shard, retained message, account, API key or ban.',
+  },
   CLIENTID_NOT_FOUND: {
     status: 404,
     meaning: 'No such client, or it is not connected and would have to be.',
