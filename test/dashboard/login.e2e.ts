@@ -1,5 +1,6 @@
 /** Login, logout, lock-out, and what a viewer sees of the dashboard. Browser. */
 import { describe, expect, test } from 'vitest';
+import { WebSocket } from 'ws';
 
 import { Rest } from '../harness/rest.js';
 import { hasChromium } from './chromium.js';
@@ -133,11 +134,29 @@ describe.skipIf(!hasChromium)('login', () => {
     expect(outcome).toBe('refused');
     visit.expectClean();
   });
-});
 
-describe.skipIf(!hasChromium)('lock-out', () => {
-  const suite = dashboardSuite();
+  test('the door is shut for a login after its logout, and for another origin [broker]', async () => {
+    const rest = new Rest(`${suite.origin}/api/v5`);
+    const { body } = await rest.post('/login', { username: 'admin', password: adminPassword });
+    const knock = (origin: string): Promise<number> =>
+      new Promise((resolve) => {
+        const url = `${suite.origin.replace('http', 'ws')}/mqtt`;
+        const socket = new WebSocket(url, ['mqtt', `sluice-token.${String(body['token'])}`], { origin });
+        socket.on('error', () => undefined);
+        socket.on('unexpected-response', (_request, { statusCode = 0 }) => resolve(statusCode));
+        socket.on('open', () => {
+          socket.terminate();
+          resolve(101);
+        });
+      });
+    expect(await knock(suite.origin)).toBe(101);
+    expect(await knock('http://example.com')).toBe(403);
+    const headers = { authorization: `Bearer ${String(body['token'])}` };
+    expect((await fetch(`${suite.origin}/api/v5/logout`, { method: 'POST', headers })).status).toBe(204);
+    expect(await knock(suite.origin)).toBe(401);
+  });
 
+  // The last one: no login of this address is looked at for a while.
   test('after too many wrong passwords the page says that the account is locked [broker]', async () => {
     const visit = await suite.open({ account: null });
     visit.allow(/401|429/);

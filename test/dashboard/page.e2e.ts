@@ -185,7 +185,7 @@ describe.skipIf(!hasChromium)('every page', () => {
     visit.expectClean();
   });
 
-  test.runIf(takesPictures).each(pages)(
+  test.each(takesPictures ? pages : [])(
     '#/%s is put in a picture for the documents [broker]',
     async (...page) => {
       const [address] = page;
