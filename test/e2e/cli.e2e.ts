@@ -129,9 +129,15 @@ describe('queues, pub and sub', () => {
     });
   });
 
-  test('clients are listed, shown and disconnected [broker]', async () => {
+  test('messages go from queue to queue, clients are listed, shown and disconnected [broker]', async () => {
     const broker = await startBroker(testScope());
     const env = envOf(broker);
+    await run(['queues', 'create', 'failed'], { env });
+    await run(['queues', 'create', 'jobs'], { env });
+    await run(['pub', 'failed', 'x', '--count', '5'], { env });
+    const moved = await run(['queues', 'move', 'failed', 'jobs', '--count', '3', '--json'], { env });
+    expect(JSON.parse(moved.out)).toEqual({ from: 'failed', to: 'jobs', moved: 3 });
+    expect(await Promise.all(['failed', 'jobs'].map((name) => readyOf(env, name)))).toEqual([2, 3]);
     const waiting = run(['sub', 'nothing', '-i', 'victim'], { env });
     await until(
       async () => (await run(['clients', 'list', '--state', 'connected'], { env })).out.includes('victim'),

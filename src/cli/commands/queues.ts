@@ -254,5 +254,5 @@ function addMove(queues: Command, context: CommandContext): void {
       });
       context.output(options).done({ from, to, moved }, `moved ${moved} messages from ${from} to ${to}`);
     });
-  withExamples(move, 'sluice queues move --help');
+  withExamples(move, 'sluice queues move failed jobs --count 100');
 }
