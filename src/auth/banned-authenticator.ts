@@ -36,12 +36,14 @@ export function createBannedAuthenticator({
     counters.add(slot.clientsBanned, 1);
     return true;
   };
-  const after = (request: AuthRequest, step: AuthStep): AuthStep => {
+  const ifNotBanned = (request: AuthRequest, step: AuthStep): AuthStep =>
+    step.kind === 'success' && isBanned(request, step.identity.username) ? banned : step;
+  const review = (request: AuthRequest, step: AuthStep | Promise<AuthStep>): AuthStep | Promise<AuthStep> => {
+    // The ban may have come while the answer was awaited.
+    if (step instanceof Promise) return step.then((answer) => ifNotBanned(request, answer));
     const isOther = step.kind === 'success' && step.identity.username !== request.username;
-    return isOther && isBanned(request, step.identity.username) ? banned : step;
+    return isOther ? ifNotBanned(request, step) : step;
   };
-  const review = (request: AuthRequest, step: AuthStep | Promise<AuthStep>): AuthStep | Promise<AuthStep> =>
-    step instanceof Promise ? step.then((answer) => after(request, answer)) : after(request, step);
 
   return {
     authenticate: (request) =>

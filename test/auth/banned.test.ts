@@ -101,9 +101,13 @@ describe('a client that is banned', () => {
     const list = new BannedList(join(folder, 'banned.json'));
     const memory = createCounterMemory(0);
     const asked: AuthRequest[] = [];
+    const banMeanwhile = () => list.add(ban('username', 'slow'), 0);
     const inner = {
-      authenticate: (request: AuthRequest): AuthStep => {
+      authenticate: (request: AuthRequest): AuthStep | Promise<AuthStep> => {
         asked.push(request);
+        if (request.username === 'slow') {
+          return banMeanwhile().then(() => ({ kind: 'success', identity: { username: 'slow' } }));
+        }
         // As a token or a certificate would, it may name another user.
         const username = request.username === 'token' ? 'mallory' : request.username;
         return { kind: 'success', identity: { username } };
@@ -140,6 +144,12 @@ describe('a client that is banned', () => {
       expect(await refusal(target, { protocolVersion, clientId: 'late' })).toBe(code);
     },
   );
+
+  it('while its proof is looked at is refused like one that was before [broker]', async () => {
+    const { target, reader } = await start();
+    expect(await refusal(target, { clientId: 'a', username: 'slow' })).toBe(reasonCode.banned);
+    expect(reader.total(slot.clientsBanned)).toBe(1);
+  });
 
   it('stays connected until somebody asks that it be ended, and then is told why [MQTT-3.14.4-1]', async () => {
     const { list, target, admin } = await start();
