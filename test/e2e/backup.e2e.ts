@@ -123,9 +123,11 @@ test.each([
       // Without gaps and in order, from the first that no consumer had acknowledged to at least the last acknowledged one.
       const [first = 0] = numbers;
       expect(numbers, topic).toEqual(numbers.map((_, index) => first + index));
-      expect(numbers.at(-1), topic).toBeGreaterThanOrEqual(acked - 1);
-      if (topic !== 'regular/0') expect(first, topic).toBe(0);
-      else expect(first).toBeLessThanOrEqual(handedOut);
+      const hasWorker = topic === 'regular/0';
+      // The worker may have been done with all there was.
+      expect(numbers.at(-1) ?? (hasWorker ? handedOut : -1), topic).toBeGreaterThanOrEqual(acked - 1);
+      if (hasWorker) expect(first).toBeLessThanOrEqual(handedOut);
+      else expect(first, topic).toBe(0);
     }
     const values = await drain(scope, copy, 'last/#');
     expect(values.map(({ topic }) => topic).toSorted()).toEqual(last);
