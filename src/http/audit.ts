@@ -9,7 +9,8 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import Type, { type Static } from 'typebox';
 
 import { answers, type App, operation, type RouteGroup } from './app.js';
-import { PageMeta, pageOf, PageQuery } from './numbered-page.js';
+import { pageOf } from './numbered-page.js';
+import { PagedAnswer, PagedQuery, pageRequest } from './page.js';
 
 /** Entries that are kept, of members and of strangers each. */
 export const AUDIT_ENTRIES_MAX = 1000;
@@ -137,9 +138,9 @@ export async function audit(app: App, group: RouteGroup): Promise<void> {
       ...operation(group, 'listAuditEntries'),
       summary: 'Who changed what, and who tried to sign in; the newest first',
       description: `The last ${AUDIT_ENTRIES_MAX} entries of those who proved who they are, and as many of others. Administrators only.`,
-      querystring: PageQuery,
-      response: answers({ 200: Type.Object({ data: Type.Array(AuditEntry), meta: PageMeta }) }),
+      querystring: PagedQuery({}),
+      response: answers({ 200: PagedAnswer(AuditEntry) }),
     },
-    handler: async (request) => pageOf(group.access.audit.entries(), request.query),
+    handler: async (request) => pageOf(group.access.audit.entries(), pageRequest(request.query)),
   });
 }

@@ -12,7 +12,8 @@ import { invalidField } from '../broker/operator-error.js';
 import { stored } from './access.js';
 import { answers, type App, NoContent, operation, type RouteGroup } from './app.js';
 import { sendError } from './error.js';
-import { PageMeta, pageOf, PageQuery } from './numbered-page.js';
+import { pageOf } from './numbered-page.js';
+import { PagedAnswer, PagedQuery, pageRequest } from './page.js';
 import { Moment, momentText, momentWords, readMoment } from './timestamp.js';
 
 const textCharsMax = 256;
@@ -43,8 +44,7 @@ const BanBody = Type.Object(
   { additionalProperties: false },
 );
 const BanParams = Type.Object({ as: As, who: Type.String({ minLength: 1 }) });
-const BanQuery = Type.Object({
-  ...PageQuery.properties,
+const BanQuery = PagedQuery({
   as: Type.Optional(As),
   who: Type.Optional(Type.String({ maxLength: banTextCharsMax })),
 });
@@ -60,13 +60,13 @@ export async function banned(app: App, group: RouteGroup): Promise<void> {
       ...operation(group, 'listBanned'),
       summary: 'Bans in force, the newest first',
       querystring: BanQuery,
-      response: answers({ 200: Type.Object({ data: Type.Array(BanObject), meta: PageMeta }) }),
+      response: answers({ 200: PagedAnswer(BanObject) }),
     },
     handler: async ({ query }) => {
       const found = admin.list
         .list(now())
         .filter(({ as, who }) => (query.as ?? as) === as && (query.who ?? who) === who);
-      const { data, meta } = pageOf(found, query);
+      const { data, meta } = pageOf(found, pageRequest(query));
       return { data: data.map(banObject), meta };
     },
   });

@@ -1,35 +1,17 @@
 /**
- * Pages with numbers, for short lists that are in memory as a whole. Main thread; pure.
+ * One page of a list that is in memory as a whole. Main thread; pure.
  *
- * Always true: page 1 is the first; a page beyond the end is empty; `count` is the length of the whole list. Gives up:
- * stability; what comes and goes between two requests moves the rest. Source: the pages of EMQX's API.
+ * Always true: page 1 is the first; a page beyond the end is empty; `count` is the length of the whole list. Lists that
+ * have to be searched are walked in steps instead, see page.ts. Gives up: stability; what comes and goes between two
+ * requests moves the rest.
  */
-import Type, { type Static } from 'typebox';
+import type { PageRequest } from '../broker/page-walk.js';
 
-const limitDefault = 100;
-const limitMax = 10_000;
-
-/** Query of a paged list. */
-export const PageQuery = Type.Object({
-  page: Type.Optional(Type.Integer({ minimum: 1, maximum: 1_000_000, description: 'From 1.' })),
-  limit: Type.Optional(
-    Type.Integer({ minimum: 1, maximum: limitMax, description: `Default ${limitDefault}.` }),
-  ),
-});
-
-/** `meta` of a page. */
-export const PageMeta = Type.Object({
-  page: Type.Integer({ minimum: 1 }),
-  limit: Type.Integer({ minimum: 1 }),
-  count: Type.Integer({ minimum: 0, description: 'Entries of the whole list.' }),
-  hasnext: Type.Boolean(),
-});
-
-/** The page that was asked for. */
+/** The page that was asked for, with its `meta`. */
 export function pageOf<T>(
   list: readonly T[],
-  { page = 1, limit = limitDefault }: Static<typeof PageQuery>,
-): { data: T[]; meta: Static<typeof PageMeta> } {
+  { page, limit }: PageRequest,
+): { data: T[]; meta: { page: number; limit: number; count: number; hasnext: boolean } } {
   const first = (page - 1) * limit;
   return {
     data: list.slice(first, first + limit),
