@@ -23,7 +23,7 @@ import {
   parseJson,
   readFrames,
 } from './backup-format.js';
-import { isDataFile } from './data-file.js';
+import { mayBeInBackup } from './data-file.js';
 
 /** What a whole backup holds. */
 export interface CheckedBackup {
@@ -93,7 +93,7 @@ class Contents {
         return;
       case FrameType.file:
         this.#seen.files += 1;
-        if (!isDataFile(decodeFile(content).name)) throw damaged('a file in it has a name that none has');
+        if (!mayBeInBackup(decodeFile(content).name)) throw damaged('a file in it has a name that none has');
         return;
       case FrameType.shard:
         if ((parseJson(content) as { shard?: unknown }).shard !== this.#seen.shards)

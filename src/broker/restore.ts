@@ -1,14 +1,15 @@
 /**
  * Writes a backup into a data directory. Main thread of `sluice restore`, while no broker runs there.
  *
- *   check the whole file → check the directory → RESTORING on disk → empty it → shards, files → layout.json → RESTORING away
+ *   check the whole file → check the directory → RESTORING on disk → remove the old → shards, files → layout.json → RESTORING away
  *
  * Always true: nothing is changed before the whole file has been read without a fault; from the first change to the last
  * the directory holds RESTORING, with which no broker starts, so that a restore that was cut off is seen and begun anew.
- * Store and number of shards are those asked for, whatever the backup was taken from. Memory: a few megabytes per shard.
+ * The backup itself lies elsewhere, and what a broker did not make stays. Store and number of shards are those asked for,
+ * whatever the backup was taken from. Memory: a few megabytes per shard.
  */
 import * as fs from 'node:fs';
-import { join } from 'node:path';
+import { isAbsolute, join, relative, sep } from 'node:path';
 
 import { makeDirectory } from '../base/directory.js';
 import { OperationalError } from '../base/error.js';
@@ -22,7 +23,7 @@ import { existingShards, shardDirectory, writeLayout } from '../shard/layout.js'
 import { shardOf } from '../shard/placement.js';
 import { rowQueueIds } from '../shard/rows.js';
 import { damaged, decodeFile, type Frame, FrameType, parseJson } from './backup-format.js';
-import { OWNER_FILE, RESTORE_MARK } from './data-file.js';
+import { isDataFile, isReplaced, OWNER_FILE, RESTORE_MARK } from './data-file.js';
 import { checkBackup, type CheckedBackup, walkBackup } from './restore-check.js';
 
 /** Where a backup goes, and as what. */
@@ -47,6 +48,7 @@ export async function restoreBackup(options: RestoreOptions): Promise<CheckedBac
   const { file, dataDir, store, onProgress } = options;
   if (store === 'memory')
     throw refused('the memory store keeps nothing: SLUICE_STORE must be rocksdb or segment');
+  refuseOwnBackup(file, dataDir);
   const checked = await checkBackup(file, (done, total) => onProgress('check', done, total));
   makeTarget(dataDir);
   const release = await lockDirectory(dataDir);
@@ -61,6 +63,25 @@ export async function restoreBackup(options: RestoreOptions): Promise<CheckedBac
     release();
   }
   return checked;
+}
+
+/** A backup below the directory would be in the way of what replaces it. */
+function refuseOwnBackup(file: string, dataDir: string): void {
+  const from = realPath(file);
+  const to = realPath(dataDir);
+  // What is not there is told by whoever opens it.
+  if (from === undefined || to === undefined) return;
+  const path = relative(to, from);
+  if (path === '..' || path.startsWith(`..${sep}`) || isAbsolute(path)) return;
+  throw refused(`${file} lies in ${dataDir}, which it would replace: move it elsewhere first`);
+}
+
+function realPath(path: string): string | undefined {
+  try {
+    return fs.realpathSync(path);
+  } catch {
+    return undefined;
+  }
 }
 
 function makeTarget(dataDir: string): void {
@@ -88,7 +109,8 @@ async function checkTarget({ dataDir, force }: RestoreOptions, checked: CheckedB
     }
   }
   const { bavail, bsize } = fs.statfsSync(dataDir);
-  const room = bavail * bsize + bytesBelow(dataDir);
+  const old = names.filter(isReplaced).map((name) => bytesOf(join(dataDir, name)));
+  const room = bavail * bsize + old.reduce((sum, bytes) => sum + bytes, 0);
   const wanted = checked.end.pageBytes * SPACE_FACTOR;
   if (room < wanted) {
     const megabytes = (bytes: number): number => Math.ceil(bytes / 1e6);
@@ -96,9 +118,11 @@ async function checkTarget({ dataDir, force }: RestoreOptions, checked: CheckedB
   }
 }
 
-function bytesBelow(directory: string): number {
+function bytesOf(path: string): number {
+  const stats = fs.lstatSync(path, { throwIfNoEntry: false });
+  if (stats?.isDirectory() !== true) return stats?.size ?? 0;
   let bytes = 0;
-  for (const entry of fs.readdirSync(directory, { withFileTypes: true, recursive: true })) {
+  for (const entry of fs.readdirSync(path, { withFileTypes: true, recursive: true })) {
     if (!entry.isFile()) continue;
     bytes += fs.statSync(join(entry.parentPath, entry.name), { throwIfNoEntry: false })?.size ?? 0;
   }
@@ -110,7 +134,7 @@ async function writeAll(options: RestoreOptions, checked: CheckedBackup): Promis
   writeDurably(join(dataDir, RESTORE_MARK), Buffer.from('sluice restore\n'), 0o600);
   fsyncDirectory(dataDir);
   for (const name of fs.readdirSync(dataDir)) {
-    if (!NOT_COUNTED.has(name) && name !== RESTORE_MARK) fs.rmSync(join(dataDir, name), { recursive: true });
+    if (isReplaced(name)) fs.rmSync(join(dataDir, name), { recursive: true });
   }
   const targets: Target[] = [];
   try {
@@ -181,7 +205,8 @@ class Writer {
   take({ type, content }: Frame): void {
     if (type === FrameType.file) {
       const { name, mode, contents } = decodeFile(content);
-      writeDurably(join(this.#dataDir, name), contents, mode);
+      // Asked again: the file may be another one than the one that was checked.
+      if (isDataFile(name)) writeDurably(join(this.#dataDir, name), contents, mode & 0o600);
     } else if (type === FrameType.shard) {
       this.#shard = (parseJson(content) as { shard: number }).shard;
     } else if (type === FrameType.page) {
@@ -216,8 +241,12 @@ function writeDurably(file: string, contents: Buffer, mode: number): void {
 function giveToOwner(dataDir: string): void {
   if (process.getuid?.() !== 0) return;
   const { uid, gid } = fs.statSync(dataDir);
-  for (const entry of fs.readdirSync(dataDir, { withFileTypes: true, recursive: true })) {
-    if (entry.name !== 'lost+found') fs.lchownSync(join(entry.parentPath, entry.name), uid, gid);
+  for (const name of fs.readdirSync(dataDir).filter(isReplaced)) {
+    const path = join(dataDir, name);
+    fs.lchownSync(path, uid, gid);
+    if (!fs.lstatSync(path).isDirectory()) continue;
+    for (const entry of fs.readdirSync(path, { withFileTypes: true, recursive: true }))
+      fs.lchownSync(join(entry.parentPath, entry.name), uid, gid);
   }
 }
 

@@ -6,7 +6,13 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 
 import { OperationalError } from '../../src/base/error.js';
-import { encodeFile, encodeFrame, encodePrologue, FrameType } from '../../src/broker/backup-format.js';
+import {
+  encodeFile,
+  encodeFrame,
+  encodePrologue,
+  FILE_BYTES_MAX,
+  FrameType,
+} from '../../src/broker/backup-format.js';
 import { BackupService } from '../../src/broker/backup.js';
 import { dataFiles, isDataFile, refuseUnfinishedRestore } from '../../src/broker/data-file.js';
 import { restoreBackup } from '../../src/broker/restore.js';
@@ -158,6 +164,9 @@ describe('a backup', () => {
       fs.writeFileSync(join(folder, 'from', 'mq-config.json'), '{"kept":true}', { mode: 0o640 });
       fs.writeFileSync(join(folder, 'from', 'accounts.json'), 'hashes', { mode: 0o600 });
       fs.writeFileSync(join(folder, 'from', 'accounts.json.tmp'), 'torn');
+      // Larger than any file of a broker, and nobody's business.
+      fs.writeFileSync(join(folder, 'from', 'monday.sluice'), '');
+      fs.truncateSync(join(folder, 'from', 'monday.sluice'), FILE_BYTES_MAX + 1);
       fs.writeFileSync(join(folder, 'from', 'layout.json'), '{"format":1,"shards":3}');
       const source = threeShards();
       const restored = await restore(fileWith(await bytesOf(source)), { store, shards });
@@ -170,7 +179,8 @@ describe('a backup', () => {
           .toSorted(),
       ).toEqual(['accounts.json', 'layout.json', 'mq-config.json']);
       expect(fs.readFileSync(join(target(), 'accounts.json'), 'utf8')).toBe('hashes');
-      expect(fs.statSync(join(target(), 'accounts.json')).mode & 0o777).toBe(0o600);
+      for (const name of ['accounts.json', 'mq-config.json'])
+        expect(fs.statSync(join(target(), name)).mode & 0o777).toBe(0o600);
 
       const all: string[] = [];
       for (let shard = 0; shard < shards; shard += 1) {
@@ -383,6 +393,72 @@ describe('the target of a restore', () => {
     expect(readLayout(target())).toBe(1);
   });
 
+  test('never holds the backup, by whatever path, so that --force cannot remove it [broker]', async () => {
+    const bytes = await bytesOf(threeShards());
+    await restore(fileWith(bytes));
+    const before = fs.readdirSync(target()).toSorted();
+    fs.symlinkSync(target(), join(folder, 'alias'));
+    fs.mkdirSync(join(target(), 'keep'));
+    fs.symlinkSync(join(target(), 'shard-0', 'b.sluice'), join(folder, 'elsewhere.sluice'));
+    for (const [at, path] of [
+      ['b.sluice', join(target(), 'b.sluice')],
+      ['keep/b.sluice', join(folder, 'alias', 'keep', 'b.sluice')],
+      ['shard-0/b.sluice', join(folder, 'elsewhere.sluice')],
+    ] as const) {
+      fs.writeFileSync(join(target(), at), bytes);
+      expect(await codeOf(restore(path, { force: true })), at).toBe('ERR_RESTORE');
+      expect(fs.readFileSync(join(target(), at)).equals(bytes)).toBe(true);
+      fs.rmSync(join(target(), at));
+    }
+    fs.rmdirSync(join(target(), 'keep'));
+    expect(fs.readdirSync(target()).toSorted()).toEqual(before);
+    await restore(fileWith(bytes), { force: true });
+  });
+
+  test('keeps what no broker made when the rest is replaced [broker]', async () => {
+    const file = fileWith(await bytesOf(threeShards()));
+    await restore(file, { shards: 3 });
+    fs.mkdirSync(join(target(), 'letters'));
+    fs.writeFileSync(join(target(), 'letters', 'one.txt'), 'dear');
+    fs.writeFileSync(join(target(), 'notes.json'), '{}');
+    fs.mkdirSync(join(target(), 'shard-7.removed'));
+    for (const name of ['banned.json', 'accounts.json.tmp', 'layout.json.new'])
+      fs.writeFileSync(join(target(), name), 'old');
+    await restore(file, { shards: 1, force: true });
+    expect(fs.readdirSync(target()).toSorted()).toEqual(['layout.json', 'letters', 'notes.json', 'shard-0']);
+    expect(fs.readFileSync(join(target(), 'letters', 'one.txt'), 'utf8')).toBe('dear');
+  });
+
+  test('is given no file of a backup that no broker keeps, also when the backup is changed after its check [broker]', async () => {
+    const bytes = async (name: string): Promise<Buffer> => {
+      const end = { files: 1, shards: 1, pages: 0, pageBytes: 0 };
+      const json = (value: unknown): Buffer => Buffer.from(JSON.stringify(value));
+      return Buffer.concat([
+        encodePrologue(),
+        await encodeFrame(0, FrameType.head, json({ version: '1' })),
+        await encodeFrame(1, FrameType.file, encodeFile(name, 0o4777, Buffer.from('x'))),
+        await encodeFrame(2, FrameType.shard, json({ shard: 0 })),
+        await encodeFrame(3, FrameType.end, json(end)),
+      ]);
+    };
+    const file = fileWith(await bytes('stray.txt'));
+    await restore(file);
+    expect(fs.readdirSync(target())).not.toContain('stray.txt');
+    fs.writeFileSync(file, await bytes('banned.json'));
+    const evil = await bytes('../evil.json');
+    await restoreBackup({
+      file,
+      dataDir: target(),
+      store: 'segment',
+      shards: 1,
+      force: true,
+      onProgress: (phase, done, total) => {
+        if (phase === 'check' && done === total) fs.writeFileSync(file, evil);
+      },
+    });
+    expect(fs.readdirSync(folder)).not.toContain('evil.json');
+  });
+
   test('is left alone while a broker holds one of its shards [broker]', async () => {
     const file = fileWith(await bytesOf(threeShards()));
     await restore(file);
@@ -405,24 +481,13 @@ describe('the target of a restore', () => {
 });
 
 test('the files of a data directory are told from what is temporary and what belongs to the shards [broker]', () => {
-  for (const name of ['mq-config.json', 'accounts.json', 'api-keys', 'banned_1.json'])
-    expect(isDataFile(name)).toBe(true);
-  for (const name of [
-    'layout.json',
-    'layout.json.new',
-    'a.tmp',
-    'a.part',
-    'OWNER',
-    'RESTORING',
-    '..',
-    '.x',
-    'a b',
-    '',
-  ])
+  const kept = ['accounts.json', 'api-keys.json', 'banned.json', 'mq-config.json'];
+  for (const name of kept) expect(isDataFile(name), name).toBe(true);
+  for (const name of ['layout.json', 'OWNER', 'RESTORING', '..', 'a.json', 'accounts.json.tmp', 'core', ''])
     expect(isDataFile(name), name).toBe(false);
   fs.mkdirSync(join(folder, 'shard-0'));
-  fs.writeFileSync(join(folder, 'b.json'), '');
-  fs.writeFileSync(join(folder, 'a.json'), '');
-  fs.symlinkSync('a.json', join(folder, 'link.json'));
-  expect(dataFiles(folder)).toEqual(['a.json', 'b.json']);
+  for (const name of [...kept.slice(0, 3).toReversed(), 'notes.json', 'accounts.json.tmp'])
+    fs.writeFileSync(join(folder, name), '');
+  fs.symlinkSync('notes.json', join(folder, 'mq-config.json'));
+  expect(dataFiles(folder)).toEqual(kept.slice(0, 3));
 });
