@@ -447,27 +447,34 @@ export class Queue implements RedeliveryTarget {
   }
 
   /**
-   * Ends the messages at these offsets that are with nobody, the oldest that wait; returns how many. Stops at the first that
-   * cannot be read now.
+   * Ends the messages at these offsets that are with nobody, the oldest that wait; returns how many. Others between them are
+   * taken from the cursor and wait to be handed out. Stops at the first that cannot be read or taken now.
    */
   discard(offsets: ReadonlySet<number>, nowMs: number): number {
     const { inFlight, arena } = this.#host;
     const { backlog } = this;
+    let last = -1;
+    for (const offset of offsets) last = Math.max(last, offset);
     let count = 0;
-    for (const slot of this.#redelivery.take((each) => offsets.has(inFlight.offsetOf(each)))) {
+    for (const slot of this.#redelivery.take(offsets, last)) {
       if (this.#dropIfOver(slot)) continue;
       this.#settle(slot);
       count++;
     }
     while (count < offsets.size && backlog.seek() === 'ready') {
-      const { block, index, at } = backlog;
-      if (offsets.has(block.firstOffset + index)) {
+      const { block, index, at, recordBytes } = backlog;
+      const offset = block.firstOffset + index;
+      const recordAt = block.memoryAt + at;
+      if (offset > last) break;
+      if (offsets.has(offset)) {
         this.#endUnderCursor();
         count++;
-      } else if (isExpired(arena, block.memoryAt + at, nowMs, this.definition.dataRetentionPeriodMs)) {
+      } else if (isExpired(arena, recordAt, nowMs, this.definition.dataRetentionPeriodMs)) {
         this.expireUnderCursor();
       } else {
-        break;
+        if (inFlight.isFull) break;
+        this.#redelivery.giveBack(this.#take(block, index, at, recordBytes, recordAt));
+        backlog.advance();
       }
     }
     return count;

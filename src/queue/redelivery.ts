@@ -124,16 +124,21 @@ export class Redelivery {
     return slot;
   }
 
-  /** Takes out the entries that are `wanted`; the others stay in their order. */
-  take(wanted: (slot: number) => boolean): number[] {
+  /** Takes out the entries at these offsets, `last` being the highest; the others stay in their order. */
+  take(offsets: ReadonlySet<number>, last: number): number[] {
+    const inFlight = this.#inFlight;
     const taken: number[] = [];
     const kept: number[] = [];
-    for (let slot = this.#returned.pop(); slot >= 0; slot = this.#returned.pop()) {
-      (wanted(slot) ? taken : kept).push(slot);
+    // Those after `last` stay as they are: a million may have come back, and a step of a move asks for a few of the oldest.
+    for (;;) {
+      const slot = this.#returned.peek();
+      if (slot < 0 || inFlight.offsetOf(slot) > last) break;
+      this.#returned.pop();
+      (offsets.has(inFlight.offsetOf(slot)) ? taken : kept).push(slot);
     }
-    for (const slot of kept) this.#returned.push(this.#inFlight.offsetOf(slot), slot);
+    for (const slot of kept) this.#returned.push(inFlight.offsetOf(slot), slot);
     this.#refused = this.#refused.filter((slot) => {
-      if (!wanted(slot)) return true;
+      if (!offsets.has(inFlight.offsetOf(slot))) return true;
       if ((this.#inFlight.dueMs[slot] as number) > 0) this.#timedCount--;
       taken.push(slot);
       return false;

@@ -1,4 +1,4 @@
-import { describe, expect, test } from 'vitest';
+import { describe, expect, test, vi } from 'vitest';
 
 import type { QueueConsumer } from '../../src/queue/consumer-set.js';
 import type { Queue } from '../../src/queue/queue.js';
@@ -81,6 +81,49 @@ describe('messages that are discarded by their offsets', () => {
     }
     expect(drain(host, queue, holder)).toEqual(second);
     expect(queue.ledger.liveCount).toBe(0);
+  });
+
+  test('may have others between them, which are handed out afterwards in order [broker]', () => {
+    const host = new FakeHost();
+    const queue = host.queue();
+    store(host, queue, 5);
+    host.store(
+      queue,
+      [5, 6, 7, 8, 9].map((id) => ({ id })),
+    );
+    expect(queue.discard(new Set([0, 1, 3, 4, 6]), 0)).toBe(5);
+    expect([queue.ledger.liveCount, queue.readyCount, queue.inFlightCount]).toEqual([5, 5, 0]);
+    host.flush(queue);
+    // Once more, with some that wait behind the cursor and some that do not.
+    expect(queue.discard(new Set([5, 8]), 0)).toBe(2);
+    expect(drain(host, queue, host.attach(queue))).toEqual([2, 7, 9]);
+    expect([queue.ledger.liveCount, queue.ledger.liveBytes]).toEqual([0, 0]);
+    expect(host.inFlight.used).toBe(0);
+  });
+
+  test('stay where others are between them that cannot be taken, and go when they can [broker]', () => {
+    const host = new FakeHost();
+    const queue = host.queue();
+    store(host, queue, 4);
+    const isFull = vi.spyOn(host.inFlight, 'isFull', 'get').mockReturnValue(true);
+    expect(queue.discard(new Set([0, 2]), 0)).toBe(1);
+    isFull.mockRestore();
+    expect(queue.discard(new Set([0, 2]), 0)).toBe(1);
+    expect(drain(host, queue, host.attach(queue))).toEqual([1, 3]);
+  });
+
+  test('cost nothing for what came back and is newer than they are [broker]', () => {
+    const host = new FakeHost();
+    const queue = host.queue({ localMaxInflight: 2000 });
+    const leaver = host.attach(queue, 2000);
+    store(host, queue, 2000);
+    queue.dispatch(0, 2000);
+    expect(host.read()).toHaveLength(2000);
+    queue.detach(leaver);
+    const offsetOf = vi.spyOn(host.inFlight, 'offsetOf');
+    expect(queue.discard(new Set([0, 1, 2, 4]), 0)).toBe(4);
+    expect(offsetOf.mock.calls.length).toBeLessThan(100);
+    expect(queue.readyCount).toBe(1996);
   });
 
   test('that are in flight, done or unknown are not counted [broker]', () => {
