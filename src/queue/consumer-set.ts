@@ -33,9 +33,12 @@ export class QueueConsumer {
   serviceMs = -1;
   /** That is long enough for it to be held back, should the others be much faster. */
   isSlow = false;
-  /** When it last answered, and for how many messages then. */
+  /** Messages per ms when the queue last looked at all. */
+  rateThen = 0;
+  /** When it last answered, for how many messages, and after how long, ms; below 0 when that says nothing. */
   answeredAtMs = Number.NEGATIVE_INFINITY;
   answersThen = 1;
+  workedMs = -1;
   /** When it last got a message while it had none, ms. */
   busySinceMs = 0;
   /** Its place in the rotation; -1 while it is in no set. */

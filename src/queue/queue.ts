@@ -25,7 +25,7 @@ import { QueueCounters } from './queue-counters.js';
 import { clientIdOf, isExpired, keyOf, remainingExpiry } from './record.js';
 import { Redelivery, type RedeliveryTarget } from './redelivery.js';
 import type { RunList } from './run-list.js';
-import { noteAnswer, ServiceTimes } from './service-time.js';
+import { forgetAnswers, noteAnswer, ServiceTimes } from './service-time.js';
 
 /** Messages that nobody may take now (own messages under No Local) which are set aside before the cursor stops. */
 const SET_ASIDE_MAX = 16_384;
@@ -65,7 +65,8 @@ export class Queue implements RedeliveryTarget {
   readonly #host: QueueHost;
   readonly #redelivery: Redelivery;
   readonly #serviceTimes: ServiceTimes;
-  #dispatchedAtMs = 0;
+  /** When the first of those that are held back now was. */
+  #holdsSinceMs = 0;
   #heldUntilMs = 0;
 
   constructor(definition: QueueDefinition, host: QueueHost) {
@@ -100,6 +101,9 @@ export class Queue implements RedeliveryTarget {
   /** Settings have changed; they hold from the next message on. */
   update(definition: QueueDefinition): void {
     this.lastValue?.setKeyExpression(definition.keyExpression);
+    if (definition.dispatchStrategy !== this.definition.dispatchStrategy) {
+      for (const consumer of this.consumers) forgetAnswers(consumer);
+    }
     this.definition = definition;
     this.retentionDueMs = 0;
     this.consumers.setWindow(definition.localMaxInflight);
@@ -175,11 +179,13 @@ export class Queue implements RedeliveryTarget {
   attach(consumer: QueueConsumer): void {
     consumer.window = Math.min(this.definition.localMaxInflight, consumer.clientInFlightMax);
     this.consumers.add(consumer);
+    this.#serviceTimes.forgetRate();
   }
 
   /** The consumer is gone: what it had in flight is ready again at once, before anything newer. */
   detach(consumer: QueueConsumer): void {
     this.consumers.remove(consumer);
+    this.#serviceTimes.forgetRate();
     while (consumer.listHead >= 0) this.#giveBack(consumer.listHead, consumer);
   }
 
@@ -194,7 +200,7 @@ export class Queue implements RedeliveryTarget {
 
   /** The consumer refuses an entry: another one gets it first, anyone after the queue's pause. */
   reject(slot: number, consumer: QueueConsumer, nowMs: number): void {
-    if (this.definition.dispatchStrategy === 'least_inflight') noteAnswer(consumer, nowMs);
+    forgetAnswers(consumer);
     if (this.#unassign(slot, consumer)) return;
     consumer.rejected++;
     this.counters.rejected++;
@@ -256,8 +262,8 @@ export class Queue implements RedeliveryTarget {
   dispatch(nowMs: number, budget: number): DispatchEnd {
     const redelivery = this.#redelivery;
     redelivery.forgetDueTime();
-    if (this.consumers.hasHeld) this.consumers.endHolds();
-    this.#dispatchedAtMs = nowMs;
+    // Whoever answers gets its credit back by itself; the others are looked at again when their time has come.
+    if (this.consumers.hasHeld && Math.abs(nowMs - this.#holdsSinceMs) >= HOLD_MS) this.consumers.endHolds();
     if (this.consumers.size === 0 || this.definition.paused || nowMs < this.#heldUntilMs)
       return 'no-consumer';
     if (!this.consumers.hasCredit()) return 'window-full';
@@ -288,7 +294,7 @@ export class Queue implements RedeliveryTarget {
   /** When a message that waits for time may go out, ms: a refused one, or one that a slow consumer did not get. */
   get dueMs(): number {
     return this.consumers.hasHeld
-      ? Math.min(this.#redelivery.dueMs, this.#dispatchedAtMs + HOLD_MS)
+      ? Math.min(this.#redelivery.dueMs, this.#holdsSinceMs + HOLD_MS)
       : this.#redelivery.dueMs;
   }
 
@@ -337,7 +343,9 @@ export class Queue implements RedeliveryTarget {
         continue;
       }
       if (consumer.isSlow && dispatchStrategy === 'least_inflight' && this.#isHeldBack(consumer, nowMs)) {
+        if (!consumers.hasHeld) this.#holdsSinceMs = nowMs;
         consumers.hold(consumer);
+        left--;
         continue;
       }
       const slot = this.#take(block, index, at, recordBytes, recordAt);

@@ -20,24 +20,38 @@ const SLOW_FACTOR = 4;
 const GAIN = 1 / 8;
 /** The others' rate is computed anew after, ms. */
 const RATE_AGE_MS = 5;
+/** More than this is a clock that was set, or a consumer that was not looked at, ms. */
+const OBSERVED_MS_MAX = 60_000;
 /** An answer that is awaited for less says nothing, ms: clocks are whole milliseconds. */
 const OWED_MS_MIN = 10;
 /** No consumer counts as faster than this, ms per message. */
 const SERVICE_MS_MIN = 0.02;
 
-/** `consumer` has answered for one message. */
+/** `consumer` is done with one message. A refusal is no answer: it says nothing about work. */
 export function noteAnswer(consumer: QueueConsumer, nowMs: number): void {
   if (nowMs === consumer.answeredAtMs) {
     consumer.answersThen++;
     return;
   }
-  const sinceMs = Math.max(consumer.answeredAtMs, consumer.busySinceMs);
-  const observed = Math.max(0, nowMs - sinceMs) / consumer.answersThen;
-  consumer.serviceMs =
-    consumer.serviceMs < 0 ? observed : consumer.serviceMs + (observed - consumer.serviceMs) * GAIN;
-  consumer.isSlow = consumer.serviceMs >= SLOW_MS;
+  // How many answers came together is known now.
+  if (consumer.workedMs >= 0) {
+    const ms = consumer.workedMs / consumer.answersThen;
+    consumer.serviceMs = consumer.serviceMs < 0 ? ms : consumer.serviceMs + (ms - consumer.serviceMs) * GAIN;
+    consumer.isSlow = consumer.serviceMs >= SLOW_MS;
+  }
+  const workedMs = nowMs - Math.max(consumer.answeredAtMs, consumer.busySinceMs);
+  if (workedMs < 0) consumer.busySinceMs = nowMs;
+  consumer.workedMs = workedMs > OBSERVED_MS_MAX ? -1 : workedMs;
   consumer.answeredAtMs = nowMs;
   consumer.answersThen = 1;
+}
+
+/** Its time per message is unknown again. */
+export function forgetAnswers(consumer: QueueConsumer): void {
+  consumer.serviceMs = -1;
+  consumer.isSlow = false;
+  consumer.answeredAtMs = Number.NEGATIVE_INFINITY;
+  consumer.workedMs = -1;
 }
 
 /** Messages per ms of a consumer, 0 while unknown. One that owes an answer for long is as slow as that. */
@@ -61,12 +75,18 @@ export class ServiceTimes {
 
   /** True when one of the `waiting` messages should rather wait than go to `consumer`, who has `inFlight`. */
   isHeldBack(consumer: QueueConsumer, inFlight: number, waiting: number, nowMs: number): boolean {
-    const { serviceMs } = consumer;
     if (!consumer.isSlow || inFlight <= 0) return false;
     if (Math.abs(nowMs - this.#rateAtMs) >= RATE_AGE_MS) this.#measure(nowMs);
-    const others = this.#rate - rateOf(consumer, nowMs);
+    if (this.#knownCount < 2) return false;
+    const { serviceMs } = consumer;
+    const others = this.#rate - consumer.rateThen;
     if (others <= 0 || serviceMs * others < SLOW_FACTOR * (this.#knownCount - 1)) return false;
     return inFlight * serviceMs * others > waiting + 1;
+  }
+
+  /** Consumers have come or gone. */
+  forgetRate(): void {
+    this.#rateAtMs = Number.NEGATIVE_INFINITY;
   }
 
   #measure(nowMs: number): void {
@@ -74,9 +94,9 @@ export class ServiceTimes {
     this.#rate = 0;
     this.#knownCount = 0;
     for (const consumer of this.#consumers) {
-      const rate = rateOf(consumer, nowMs);
-      this.#rate += rate;
-      if (rate > 0) this.#knownCount++;
+      consumer.rateThen = rateOf(consumer, nowMs);
+      this.#rate += consumer.rateThen;
+      if (consumer.rateThen > 0) this.#knownCount++;
     }
   }
 }

@@ -378,6 +378,8 @@ export class ShardLoop implements QueueHost {
   maintain(nowMs: number): void {
     for (const queue of this.queues.values()) {
       queue.counters.sample(nowMs);
+      // Should the clock have been set back, their time would not come.
+      if (queue.consumers.hasHeld) this.schedule(queue);
       if (queue.endsHold(nowMs)) this.schedule(queue);
       // Nothing there to expire: 10,000 queues of idle sessions take 2 ms of a tick instead of 5.
       if (queue.ledger.liveCount === 0) continue;

