@@ -82,6 +82,8 @@ export class RocksReclaim {
   /** Deleted since the store was last seen small or could not be made smaller; fills at rest since then. */
   #suspectBytes = 0;
   #restFills = 0;
+  /** The store's size when the last fill at rest began, 0 before. */
+  #restStoreBytes = 0;
   /** Ever, for the averages. */
   #blocksPutBytes = 0;
   #blocksPut = 0;
@@ -109,7 +111,10 @@ export class RocksReclaim {
     const rowBytesMean = this.#rowsPut === 0 ? ROW_BYTES_GUESS : this.#rowsPutBytes / this.#rowsPut;
     const deletedBytes = batch.deletedBlocks * blockBytesMean + batch.deletedRows * rowBytesMean;
     this.#deletedBytes += deletedBytes;
-    this.#suspectBytes += deletedBytes;
+    if (deletedBytes > 0) {
+      this.#suspectBytes += deletedBytes;
+      this.#restFills = 0;
+    }
     // The traffic itself has flushed the blocks, and with them the tombstones.
     if (this.#blockBytes >= 2 * flushBytes(this.#budgets.blocks)) {
       this.#blockBytes = 0;
@@ -150,6 +155,7 @@ export class RocksReclaim {
     const idle = this.#idleCalls >= IDLE_CALLS_MIN;
     if (idle && this.#isWorthARestFill(storeBytes)) {
       this.#restFills += 1;
+      this.#restStoreBytes = storeBytes;
       this.#fillAll(true);
       return;
     }
@@ -165,6 +171,11 @@ export class RocksReclaim {
   }
 
   #isWorthARestFill(storeBytes: number): boolean {
+    // What has gone since the last fill was suspected rightly, and is suspected no more.
+    if (this.#restFills > 0) {
+      this.#suspectBytes -= Math.max(0, this.#restStoreBytes - storeBytes);
+      this.#restStoreBytes = Math.min(this.#restStoreBytes, storeBytes);
+    }
     if (storeBytes <= REST_STORE_BYTES_MIN || this.#restFills >= REST_FILLS_MAX) {
       this.#suspectBytes = 0;
       this.#restFills = 0;

@@ -57,3 +57,12 @@ test('a store that is large because messages wait is not rewritten for a few del
   store.write(32_000, 160);
   expect(store.rest(600, () => 2048 * MIB)).toBeLessThanOrEqual(1);
 });
+
+test('once the files of what was deleted have gone there are no more fills, however much was deleted [broker]', () => {
+  const store = makeReclaim();
+  // 1 GB waits, 3 GB have come and gone.
+  store.write(64_000, 48_000);
+  expect(store.rest(60, (fills) => (fills < 2 ? 4096 : 1024) * MIB)).toBe(2);
+  store.write(16, 0);
+  expect(store.rest(600, () => 1024 * MIB)).toBe(0);
+});
