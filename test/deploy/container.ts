@@ -178,23 +178,31 @@ export class Container {
     return within(this.#ended, 'the container to end');
   }
 
-  /** Ends it without asking. */
+  /** Ends it without asking. A process that has changed its user does not die with its parent, so the first one is ended. */
   async kill(): Promise<void> {
-    if (this.#child.exitCode === null && this.#child.signalCode === null) this.#child.kill('SIGKILL');
+    if (this.#child.exitCode === null && this.#child.signalCode === null) {
+      const first = this.#firstProcess();
+      if (first === undefined) this.#child.kill('SIGKILL');
+      else process.kill(first, 'SIGKILL');
+    }
     await this.#ended;
+  }
+
+  #firstProcess(): number | undefined {
+    const { pid } = this.#child;
+    const [first] = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ');
+    return first === undefined || first === '' ? undefined : Number(first);
   }
 
   /** Id of the first process of the container, as it is called out here. */
   async #init(): Promise<number> {
-    const { pid } = this.#child;
-    const first = await until(
+    return until(
       () => {
         if (this.#child.exitCode !== null) throw new Error(`the container has ended:\n${this.#output}`);
-        return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ')[0];
+        return this.#firstProcess();
       },
       () => `the first process of the container:\n${this.#output}`,
     );
-    return Number(first);
   }
 }
 
