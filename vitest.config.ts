@@ -2,7 +2,8 @@
  * Three tiers, told apart by suffix and run one after the other: `.test.ts` in-process and quick, `.e2e.ts`
  * a real broker process over real sockets, `.crash.ts` kill -9 and recover. The last two start
  * `dist/main.js`, which the pre-scripts of package.json keep up to date. Timeouts are generous because no
- * test may depend on the speed of the machine; two workers because two cores are the least we support.
+ * test may depend on the speed of the machine; two workers because two cores are the least we support, three where
+ * tests mostly wait for processes.
  */
 import { defineConfig } from 'vitest/config';
 
@@ -30,7 +31,7 @@ export default defineConfig({
           exclude,
           testTimeout: 120_000,
           hookTimeout: 60_000,
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 1 },
         },
       },
