@@ -4,13 +4,14 @@
  * Always true: checkpoints of all shards are taken before the first byte is given out, so that every message acknowledged
  * before the backup began is in it; what is acknowledged later may be in it or not, and an ack of a consumer that came
  * later is not. One backup at a time. Memory: two pages. Whoever stops reading ends it: its checkpoints are let go.
+ * A shard that starts again before all of it was read cuts the backup off.
  * Gives up: one moment for all shards; what is still unacknowledged may be in one shard and not in another.
  */
 import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 
 import { OperationalError } from '../base/error.js';
-import type { CheckpointFigures } from '../shard/checkpoints.js';
+import type { TakenCheckpoint } from '../shard/checkpoints.js';
 import type { Logger } from '../telemetry/logger.js';
 import { encodeFile, encodeFrame, encodePrologue, FILE_BYTES_MAX, FrameType } from './backup-format.js';
 import type { BackupEnd, BackupHead } from './backup-format.js';
@@ -19,9 +20,9 @@ import { dataFiles } from './data-file.js';
 /** The part of the shards that a backup reads. */
 export interface CheckpointSource {
   readonly shardCount: number;
-  beginCheckpoint(shardId: number): Promise<CheckpointFigures>;
-  /** Empty: ask again; undefined: the end. */
-  checkpointPage(shardId: number): Promise<ArrayBuffer | undefined>;
+  beginCheckpoint(shardId: number): Promise<TakenCheckpoint>;
+  /** Empty: ask again; undefined: the end. Rejects with ERR_BACKUP when the shard does not have this checkpoint any more. */
+  checkpointPage(shardId: number, checkpointId: string): Promise<ArrayBuffer | undefined>;
   endCheckpoint(shardId: number): Promise<void>;
 }
 
@@ -64,8 +65,13 @@ export class BackupService {
     try {
       const createdAtMs = now();
       const ids = Array.from({ length: shards.shardCount }, (_, id) => id);
-      const taken = await Promise.all(ids.map((id) => shards.beginCheckpoint(id)));
-      const sum = (field: keyof CheckpointFigures): number =>
+      // All answers are in before one that failed lets go of the others.
+      const answers = await Promise.allSettled(ids.map((id) => shards.beginCheckpoint(id)));
+      const taken = answers.map((answer) => {
+        if (answer.status === 'rejected') throw answer.reason;
+        return answer.value;
+      });
+      const sum = (field: Exclude<keyof TakenCheckpoint, 'checkpointId'>): number =>
         taken.reduce((total, figures) => total + figures[field], 0);
       const head: BackupHead = {
         version,
@@ -77,7 +83,10 @@ export class BackupService {
         messages: sum('messages'),
         diskBytes: sum('diskBytes'),
       };
-      const bytes = this.#bytes(head);
+      const bytes = this.#bytes(
+        head,
+        taken.map(({ checkpointId }) => checkpointId),
+      );
       // From here on `finally` in there lets go; it only runs once the generator has been entered.
       await bytes.next();
       return { head, bytes };
@@ -88,7 +97,7 @@ export class BackupService {
   }
 
   /** The first value is empty: see `begin`. */
-  async *#bytes(head: BackupHead): AsyncGenerator<Buffer, void> {
+  async *#bytes(head: BackupHead, checkpointIds: readonly string[]): AsyncGenerator<Buffer, void> {
     const { dataDir, shards, logger } = this.#options;
     const startedMs = performance.now();
     let number = 0;
@@ -110,13 +119,13 @@ export class BackupService {
         end.files += 1;
         yield await frame(FrameType.file, content);
       }
-      for (let shardId = 0; shardId < head.shards; shardId += 1) {
+      for (const [shardId, checkpointId] of checkpointIds.entries()) {
         yield await frame(FrameType.shard, json({ shard: shardId }));
         let spokeMs = performance.now();
         // The next page is on its way while this one is compressed and sent.
-        let coming = this.#page(shardId);
+        let coming = this.#page(shardId, checkpointId);
         for (let page = await coming; page !== undefined; page = await coming) {
-          coming = this.#page(shardId);
+          coming = this.#page(shardId, checkpointId);
           const nowMs = performance.now();
           if (page.byteLength === 0 && nowMs - spokeMs < WAIT_FRAME_MS) continue;
           spokeMs = nowMs;
@@ -145,8 +154,8 @@ export class BackupService {
   }
 
   /** A rejection is the reader's, also when it is looked at later. */
-  #page(shardId: number): Promise<ArrayBuffer | undefined> {
-    const page = this.#options.shards.checkpointPage(shardId);
+  #page(shardId: number, checkpointId: string): Promise<ArrayBuffer | undefined> {
+    const page = this.#options.shards.checkpointPage(shardId, checkpointId);
     page.catch(() => {});
     return page;
   }

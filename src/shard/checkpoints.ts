@@ -3,15 +3,21 @@
  *
  * Always true: one is open at a time, and taking another closes it; a page is one slice of a few milliseconds, and traffic
  * has its turn between two pages. What was acknowledged before it was taken is in it, acks included as far as they had come.
+ * Its id is never given twice, by no worker: what is not open here, or failed on the way, is refused and has no end.
  * Gives up: nothing lets go of a checkpoint but `end`, the next one, or the end of the worker; main sees to that.
  */
+import { randomUUID } from 'node:crypto';
+
+import { OperationalError } from '../base/error.js';
 import { CheckpointPage } from '../log/checkpoint.js';
 import type { Checkpoint } from '../log/checkpoint.js';
 import type { Log } from '../log/log.js';
 import type { Queue } from '../queue/queue.js';
 
-/** What a checkpoint holds: queues that operators see, those of sessions, and messages of all. */
-export interface CheckpointFigures {
+/** A checkpoint that was taken, and what it holds: queues that operators see, those of sessions, and messages of all. */
+export interface TakenCheckpoint {
+  /** Names it when its pages are asked for. */
+  readonly checkpointId: string;
   readonly queues: number;
   readonly sessionQueues: number;
   readonly messages: number;
@@ -19,22 +25,29 @@ export interface CheckpointFigures {
   readonly diskBytes: number;
 }
 
+interface OpenCheckpoint {
+  readonly id: string;
+  readonly page: CheckpointPage;
+  /** Null once all of it was read. */
+  source: Checkpoint | null;
+}
+
 /** See the file header. */
 export class Checkpoints {
-  readonly #log: Log;
-  readonly #page = new CheckpointPage();
-  #open: Checkpoint | null = null;
+  readonly #log: Pick<Log, 'checkpoint' | 'diskBytes'>;
+  #open: OpenCheckpoint | null = null;
 
-  constructor(log: Log) {
+  constructor(log: Pick<Log, 'checkpoint' | 'diskBytes'>) {
     this.#log = log;
   }
 
   /** Takes one. `flush` writes the acks that are not in the log yet. */
-  async begin(queues: ReadonlyMap<number, Queue>, flush: () => void): Promise<CheckpointFigures> {
+  async begin(queues: ReadonlyMap<number, Queue>, flush: () => void): Promise<TakenCheckpoint> {
     flush();
-    const checkpoint = await this.#log.checkpoint();
+    const source = await this.#log.checkpoint();
     this.end();
-    this.#open = checkpoint;
+    const checkpointId = randomUUID();
+    this.#open = { id: checkpointId, page: new CheckpointPage(), source };
     let sessionQueues = 0;
     let messages = 0;
     for (const queue of queues.values()) {
@@ -42,6 +55,7 @@ export class Checkpoints {
       messages += queue.ledger.liveCount;
     }
     return {
+      checkpointId,
       queues: queues.size - sessionQueues,
       sessionQueues,
       messages,
@@ -49,17 +63,33 @@ export class Checkpoints {
     };
   }
 
-  /** The next page, which may be empty; undefined at the end, or when there is none to read from. */
-  next(): ArrayBuffer | undefined {
-    if (this.#open === null) return undefined;
-    const isMore = this.#open.next(this.#page);
-    const page = this.#page.take();
-    if (!isMore) this.end();
-    return isMore || page.byteLength > 0 ? page : undefined;
+  /** The next page, which may be empty; undefined after the last. Throws ERR_BACKUP when this checkpoint is not open here. */
+  next(checkpointId: string): ArrayBuffer | undefined {
+    const open = this.#open;
+    if (open?.id !== checkpointId) {
+      throw new OperationalError(
+        'ERR_BACKUP',
+        'the checkpoint is gone: its shard has started again, or let it go',
+      );
+    }
+    if (open.source === null) return undefined;
+    let isMore: boolean;
+    try {
+      isMore = open.source.next(open.page);
+    } catch (error) {
+      // What the slice had added before is lost to the reader.
+      this.end();
+      throw error;
+    }
+    const page = open.page.take();
+    if (isMore) return page;
+    open.source.close();
+    open.source = null;
+    return page.byteLength > 0 ? page : undefined;
   }
 
   end(): void {
-    this.#open?.close();
+    this.#open?.source?.close();
     this.#open = null;
   }
 }

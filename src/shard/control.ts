@@ -90,7 +90,7 @@ export class ShardControl {
       case 'checkpoint':
         return await this.#checkpoints.begin(this.#loop.queues, () => this.#loop.flush());
       case 'checkpointPage':
-        return this.#checkpoints.next();
+        return this.#checkpoints.next(request.checkpointId);
       case 'endCheckpoint':
         this.#checkpoints.end();
         return undefined;

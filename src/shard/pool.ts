@@ -16,7 +16,7 @@ import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '
 import { Counters, MAIN_BLOCK } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { Calls, type ControlCall } from './calls.js';
-import type { CheckpointFigures } from './checkpoints.js';
+import type { TakenCheckpoint } from './checkpoints.js';
 import { ShardClient, type ShardMemory } from './client.js';
 import { existingShards, readLayout, shardDirectory, writeLayout } from './layout.js';
 import type {
@@ -477,11 +477,11 @@ export class ShardPool implements Shards, ConsumerDirectory {
     })) as PeekedMessage[];
   }
 
-  async beginCheckpoint(shardId: number): Promise<CheckpointFigures> {
-    return (await this.#callTo(shardId, { call: 'checkpoint' })) as CheckpointFigures;
+  async beginCheckpoint(shardId: number): Promise<TakenCheckpoint> {
+    return (await this.#callTo(shardId, { call: 'checkpoint' })) as TakenCheckpoint;
   }
-  async checkpointPage(shardId: number): Promise<ArrayBuffer | undefined> {
-    return (await this.#callTo(shardId, { call: 'checkpointPage' })) as ArrayBuffer | undefined;
+  async checkpointPage(shardId: number, checkpointId: string): Promise<ArrayBuffer | undefined> {
+    return (await this.#callTo(shardId, { call: 'checkpointPage', checkpointId })) as ArrayBuffer | undefined;
   }
   async endCheckpoint(shardId: number): Promise<void> {
     await this.#callTo(shardId, { call: 'endCheckpoint' });

@@ -32,7 +32,7 @@
 import type { MessagePort } from 'node:worker_threads';
 import type { ConsumerStats, PeekedMessage, QueueDefinition, QueueStats } from '../queue/definition.js';
 import type { LogDriver } from '../log/log.js';
-import type { CheckpointFigures } from './checkpoints.js';
+import type { TakenCheckpoint } from './checkpoints.js';
 import type { RowStore } from './link.js';
 
 /** Frame types; the low byte of the type word. */
@@ -141,7 +141,8 @@ export type ControlRequest =
   /** A page of rows with ids from `fromRowId` on; an empty one is the end. */
   | { readonly id: number; readonly call: 'rows'; readonly store: RowStore; readonly fromRowId: number }
   /** Take a checkpoint, read a page of it (an empty one: ask again; undefined: the end), let it go; see checkpoints.ts. */
-  | { readonly id: number; readonly call: 'checkpoint' | 'checkpointPage' | 'endCheckpoint' }
+  | { readonly id: number; readonly call: 'checkpoint' | 'endCheckpoint' }
+  | { readonly id: number; readonly call: 'checkpointPage'; readonly checkpointId: string }
   | { readonly id: number; readonly call: 'close' };
 
 /** What a control call resolves with. */
@@ -152,7 +153,7 @@ export type ControlResult =
   | ConsumerStats[]
   | PeekedMessage[]
   | ArrayBuffer
-  | CheckpointFigures
+  | TakenCheckpoint
   | Float64Array;
 
 /** A doorbell is the number 0; it says only: look at the rings. */

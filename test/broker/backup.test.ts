@@ -231,8 +231,10 @@ describe('a backup', () => {
     const shards = threeShards();
     let pages = 0;
     const read = shards.checkpointPage.bind(shards);
-    shards.checkpointPage = (shardId) =>
-      ++pages === 5 ? Promise.reject(new OperationalError('ERR_SHARD_DOWN', 'gone')) : read(shardId);
+    shards.checkpointPage = (shardId, checkpointId) =>
+      ++pages === 5
+        ? Promise.reject(new OperationalError('ERR_SHARD_DOWN', 'gone'))
+        : read(shardId, checkpointId);
     const backups = service(shards);
     const { bytes } = await backups.begin();
     const readAll = async (): Promise<void> => {

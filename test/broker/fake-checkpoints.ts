@@ -1,7 +1,7 @@
 /** Shards whose checkpoints hold what the test puts into them. */
 import type { CheckpointSource } from '../../src/broker/backup.js';
 import { CheckpointPage } from '../../src/log/checkpoint.js';
-import type { CheckpointFigures } from '../../src/shard/checkpoints.js';
+import type { TakenCheckpoint } from '../../src/shard/checkpoints.js';
 
 /** One record: kind, queue id, offset, value. */
 export type FakeRecord = readonly [kind: 1 | 2 | 3 | 4, queueId: number, offset: number, value: Uint8Array];
@@ -22,13 +22,15 @@ export class FakeCheckpoints implements CheckpointSource {
     return this.shards.length;
   }
 
-  async beginCheckpoint(shardId: number): Promise<CheckpointFigures> {
+  async beginCheckpoint(shardId: number): Promise<TakenCheckpoint> {
     this.#next[shardId] = 0;
     this.open += 1;
-    return { queues: 1, sessionQueues: 0, messages: 0, diskBytes: 0 };
+    return { checkpointId: `of ${shardId}`, queues: 1, sessionQueues: 0, messages: 0, diskBytes: 0 };
   }
 
-  async checkpointPage(shardId: number): Promise<ArrayBuffer | undefined> {
+  async checkpointPage(shardId: number, checkpointId: string): Promise<ArrayBuffer | undefined> {
+    if (checkpointId !== `of ${shardId}`)
+      throw new Error(`shard ${shardId} has no checkpoint ${checkpointId}`);
     const at = this.#next[shardId] ?? -1;
     const records = at < 0 ? undefined : this.shards[shardId]?.[at];
     if (records === undefined) return undefined;
