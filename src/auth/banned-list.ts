@@ -19,7 +19,7 @@ import { RecordFile } from './record-file.js';
 /** See the file header. */
 export class BannedList {
   readonly #file: RecordFile<typeof BanRecord>;
-  #index: BanIndex;
+  readonly #index: BanIndex;
 
   /** Reads the file, which need not exist. Throws `OperationalError` ERR_ACCESS_FILE. */
   constructor(file: string) {
@@ -62,7 +62,7 @@ export class BannedList {
 
   #update<R extends string>(change: (records: readonly Ban[]) => readonly Ban[] | R): Promise<R | 'done'> {
     return this.#file.update(change, (records) => {
-      this.#index = new BanIndex(records);
+      this.#index.become(records);
     });
   }
 }

@@ -38,6 +38,11 @@ describe('a ban', () => {
     ['0.0.0.0/0', ['1.2.3.4', '255.255.255.255'], ['2001:db8::1']],
     ['2001:db8::/32', ['2001:db8::1', '2001:0DB8:ffff::'], ['2001:db9::', '10.0.0.1']],
     ['2001:db8:0::1', ['2001:db8::1', '2001:0db8:0000::0001'], ['2001:db8::2']],
+    ['::ffff:10.0.0.0/104', ['10.0.0.0', '::ffff:a01:203'], ['11.0.0.0', '::a01:203', '2001:db8::1']],
+    ['::FFFF:c000:207', ['192.0.2.7'], ['192.0.2.8', '::c000:207']],
+    ['::/0', ['::', '2001:db8::1'], ['10.0.0.1', '::ffff:10.0.0.1']],
+    ['10.255.3.4/8', ['10.0.0.0'], ['11.0.0.0']],
+    ['2001:db8::1/127', ['2001:db8::', '2001:db8::1'], ['2001:db8::2']],
     ['fe80::1', ['fe80::1%eth0'], ['fe80::2']],
   ])('of %s means %j and not %j [broker]', (who, meant, others) => {
     const index = new BanIndex([ban('peerhost', who)]);
@@ -53,6 +58,9 @@ describe('a ban', () => {
       '10.0.0',
       '10.0.0.0/33',
       '::/129',
+      '::ffff:10.0.0.0/95',
+      '::ffff:10.0.0.0/129',
+      '/8',
       '10.0.0.0/8/8',
       '10.0.0.0/',
       '10.0.0.0/-1',
@@ -77,7 +85,76 @@ describe('a ban', () => {
   });
 });
 
+describe('bans of networks', () => {
+  const bits = '0000101001101001110000111010010111001011000111100010110101101001'.repeat(2);
+  const v4 = (text: string) => (text.match(/.{8}/g) ?? []).map((byte) => parseInt(byte, 2)).join('.');
+  const v6 = (text: string) =>
+    (text.match(/.{16}/g) ?? []).map((group) => parseInt(group, 2).toString(16)).join(':');
+  it.each([
+    ['4', 32, v4],
+    ['6', 128, v6],
+  ] as const)(
+    'of IPv%s hold up to their last bit, whatever their length [broker]',
+    (_family, size, write) => {
+      const address = bits.slice(0, size);
+      const all = Array.from({ length: size + 1 }, (_, length) =>
+        ban('peerhost', `${write(address)}/${length}`),
+      );
+      const index = new BanIndex(all);
+      for (let length = size; length >= 0; length -= 1) {
+        index.become(all.slice(0, length + 1));
+        expect(index.find(subject(write(address)), 0)).toBeDefined();
+        // Differs in the last bit of the longest network, and so is meant by all but that one.
+        if (length === 0) continue;
+        const last = address[length - 1] === '0' ? '1' : '0';
+        const other = write(address.slice(0, length - 1) + last + address.slice(length));
+        index.become([all[length]!]);
+        expect(index.find(subject(other), 0), other).toBeUndefined();
+        expect(index.find(subject(write(address)), 0)).toBe(all[length]);
+        index.become(all.slice(0, length));
+        expect(index.find(subject(other), 0)).toBeDefined();
+      }
+      index.become([]);
+      expect(index.find(subject(write(address)), 0)).toBeUndefined();
+      expect(index.size).toBe(0);
+    },
+  );
+
+  it('that mean the same hold until the last one ends, whichever came last or was lifted [broker]', () => {
+    const [forever, brief, long] = [
+      ban('peerhost', '10.0.0.5'),
+      ban('peerhost_net', '10.0.0.5/32', 1000),
+      ban('peerhost', '::ffff:10.0.0.5', 2000),
+    ];
+    for (const bans of [
+      [forever, brief, long],
+      [long, brief, forever],
+      [brief, forever, long],
+    ]) {
+      const index = new BanIndex(bans);
+      expect(index.find(subject('10.0.0.5'), 5000)).toBe(forever);
+      index.become([brief, long]);
+      expect(index.find(subject('10.0.0.5'), 1999)).toBe(long);
+      expect(index.find(subject('10.0.0.5'), 2000)).toBeUndefined();
+      index.become([brief]);
+      expect(index.find(subject('10.0.0.5'), 999)).toBe(brief);
+      expect(index.find(subject('10.0.0.5'), 1000)).toBeUndefined();
+    }
+  });
+});
+
 describe('the list of bans', () => {
+  it('lets a brief ban neither end nor replace a longer one of the same address [broker]', async () => {
+    const list = new BannedList(join(folder, 'banned.json'));
+    await list.add(ban('peerhost', '10.0.0.5'), 0);
+    await list.add(ban('peerhost_net', '10.0.0.5/32', 1000), 0);
+    expect(list.find(subject('10.0.0.5'), 1000)).toBeDefined();
+    expect(new BannedList(join(folder, 'banned.json')).find(subject('10.0.0.5'), 1000)).toBeDefined();
+    await list.remove('peerhost', '10.0.0.5', 0);
+    expect(list.find(subject('10.0.0.5'), 999)).toBeDefined();
+    expect(list.find(subject('10.0.0.5'), 1000)).toBeUndefined();
+  });
+
   it('is kept over a restart, shows the newest first, and drops what has run out [broker]', async () => {
     const file = join(folder, 'banned.json');
     const list = new BannedList(file);
