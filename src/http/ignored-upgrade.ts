@@ -3,7 +3,8 @@
  *
  * Always true: such a request, with its body, and all that follow on its connection are read by the same server again; only the
  * headers of the offer are gone. Clients of HTTP/2 make the offer `h2c` with any request, and RFC 9110 7.8 lets a server ignore it;
- * but before Node 24.9 every offer is handed over once a server listens for one. Gives up: the time to read a request twice.
+ * but before Node 24.9 every offer is handed over once a server listens for one. Gives up: the time to read a request twice; the
+ * server announces the connection again, so who counts connections must know those that it has seen.
  */
 import type { IncomingMessage, Server } from 'node:http';
 import type { Socket } from 'node:net';

@@ -61,9 +61,13 @@ export function protect(app: App, access: HttpAccess): void {
 /** Bounds the connections of a server, and counts those beyond. */
 export function boundConnections(server: Server, { counters }: Pick<HttpAccess, 'counters'>): void {
   const byAddress = new Map<string, number>();
+  // A connection whose offer of another protocol was ignored is announced again.
+  const known = new WeakSet<object>();
   server.maxConnections = CONNECTIONS_MAX;
   server.on('drop', () => counters.add(slotOf('httpConnectionsRefused', 'limit'), 1));
   server.on('connection', (socket) => {
+    if (known.has(socket)) return;
+    known.add(socket);
     const address = socket.remoteAddress ?? '';
     const count = (byAddress.get(address) ?? 0) + 1;
     if (count > CONNECTIONS_PER_ADDRESS_MAX) {

@@ -1,10 +1,11 @@
 /** Who may upgrade to MQTT on the port of the REST API. Quick tier, over real sockets. */
-import { createServer } from 'node:http';
+import { Agent, createServer, get, type Server } from 'node:http';
 import net, { type AddressInfo } from 'node:net';
 
 import { expect, test } from 'vitest';
 
 import { listenForUpgrades, upgradeOptions } from '../../src/http/mqtt-upgrade.js';
+import { boundConnections, CONNECTIONS_PER_ADDRESS_MAX } from '../../src/http/protection.js';
 import { testScope } from '../harness/scope.js';
 import { sleep } from '../harness/wait.js';
 
@@ -16,9 +17,9 @@ const good = {
 } as const;
 
 /** A server with the door; what it is asked plainly it answers with method, path and body. */
-async function startServer(): Promise<number> {
+async function startServer(options = upgradeOptions, prepare?: (server: Server) => void): Promise<number> {
   const scope = testScope();
-  const server = createServer(upgradeOptions, (request, response) => {
+  const server = createServer(options, (request, response) => {
     const { method, url } = request;
     let body = '';
     request.setEncoding('utf8').on('data', (chunk: string) => (body += chunk));
@@ -26,6 +27,7 @@ async function startServer(): Promise<number> {
       response.end(JSON.stringify([method, url, body]));
     });
   });
+  prepare?.(server);
   listenForUpgrades(server, {
     take: (_request, socket) => socket.end('taken'),
     mayUse: (token) => token === 'good',
@@ -119,4 +121,30 @@ test('its body may come late and in chunks, and more requests may follow [broker
   expect(answer).toContain('["PUT","/one","hello there"]');
   expect(answer).toContain('["GET","/two",""]');
   expect(answer).toContain('["GET","/three",""]');
+});
+
+test('a connection counts once for the limit of its address, however often it makes the offer [broker]', async () => {
+  const refused: number[] = [];
+  // As servers before Node.js 24.9, which are given every offer.
+  const port = await startServer({}, (server) => {
+    boundConnections(server, { counters: { add: (slot) => void refused.push(slot) } });
+  });
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+  const sockets = new Set<unknown>();
+  const headers = {
+    Connection: 'Upgrade, HTTP2-Settings',
+    Upgrade: 'h2c',
+    'HTTP2-Settings': 'AAEAAEAAAAIAAAAB',
+  };
+  for (let count = 0; count <= CONNECTIONS_PER_ADDRESS_MAX; count += 1) {
+    await new Promise<void>((resolve, reject) => {
+      const request = get({ port, host: '127.0.0.1', path: `/${count}`, agent, headers }, (response) => {
+        response.resume().once('end', resolve);
+      });
+      request.once('socket', (socket) => sockets.add(socket)).once('error', reject);
+    });
+  }
+  agent.destroy();
+  expect(refused).toEqual([]);
+  expect(sockets.size).toBe(1);
 });
