@@ -5,7 +5,8 @@
  *
  * Always true: a message is stored in the target before it ends in the source, so none is lost; as the source hands out
  * nothing meanwhile, none is delivered and moved. What was stored when a failure came is ended in the source all the same.
- * A hold ends by itself when nobody renews it. Gives up: a crash between the two leaves a step in both queues.
+ * A hold ends by itself when nobody renews it. Gives up: a crash between the two leaves a step in both queues; a restart of
+ * the source's shard ends the hold, so that messages of that one step may be delivered and moved.
  */
 import type { PeekedMessage, QueueDefinition } from '../queue/definition.js';
 import {
@@ -29,6 +30,8 @@ const stepMax = 256;
 const stepBytes = 1024 * 1024;
 /** A step takes milliseconds; a shard that starts again may take a second. */
 const holdMs = 10_000;
+/** The hold is renewed so often while the target stores, which a slow disk may make long. */
+const renewMs = 2500;
 /** Asked of a ring beyond the message. */
 const frameBytesMax = 512;
 
@@ -58,15 +61,18 @@ export class QueueMove {
 
   async #steps(from: QueueDefinition, to: QueueDefinition, countMax: number): Promise<number> {
     let moved = 0;
+    let taken = 0;
     let after = -1;
     let step = stepMin;
-    while (moved < countMax) {
+    while (taken < countMax) {
       await this.#source.holdQueue(from, holdMs);
-      const wanted = Math.min(step, countMax - moved);
+      const wanted = Math.min(step, countMax - taken);
       const page = await this.#source.peek(from, after, wanted);
       const waiting = page.filter(({ state }) => state === 'ready');
-      const { stored, status } = await this.#moveAll(from, to, waiting);
-      moved += stored;
+      const { stored, ended, status } = await this.#moveAll(from, to, waiting);
+      taken += stored.length;
+      moved += ended;
+      if (ended < stored.length) await this.#refuseTwins(from, stored, page.length, moved);
       if (status !== PublishStatus.stored) throw refusal(status, moved);
       const last = page.at(-1);
       if (last === undefined || page.length < wanted) return moved;
@@ -76,23 +82,45 @@ export class QueueMove {
     return moved;
   }
 
-  /** Stores a step in the target and ends in the source what was stored; `status` is the first failure. */
+  /**
+   * Stores a step in the target and ends in the source what was stored. Gives the offsets of what was stored, how many of them
+   * were ended, and the first failure.
+   */
   async #moveAll(
     from: QueueDefinition,
     to: QueueDefinition,
     messages: readonly PeekedMessage[],
-  ): Promise<{ stored: number; status: PublishStatus }> {
-    if (messages.length === 0) return { stored: 0, status: PublishStatus.stored };
-    const statuses = await this.#store(to, messages);
-    const stored = messages.filter((_, index) => statuses[index] === PublishStatus.stored);
-    if (stored.length > 0) {
-      await this.#source.discard(
-        from,
-        stored.map(({ offset }) => offset),
-      );
-    }
+  ): Promise<{ stored: readonly number[]; ended: number; status: PublishStatus }> {
+    if (messages.length === 0) return { stored: [], ended: 0, status: PublishStatus.stored };
+    // A shard that is down holds nothing.
+    const renewal = setInterval(
+      () => void this.#source.holdQueue(from, holdMs).catch(() => undefined),
+      renewMs,
+    );
+    const statuses = await this.#store(to, messages).finally(() => clearInterval(renewal));
+    const stored = messages
+      .filter((_, index) => statuses[index] === PublishStatus.stored)
+      .map(({ offset }) => offset);
+    const ended = stored.length > 0 ? await this.#source.discard(from, stored) : 0;
     const failure = statuses.find((status) => status !== PublishStatus.stored);
-    return { stored: stored.length, status: failure ?? PublishStatus.stored };
+    return { stored, ended, status: failure ?? PublishStatus.stored };
+  }
+
+  /** Some that were stored were not ended. That they are gone by themselves (expired, overwritten) is in order. */
+  async #refuseTwins(
+    from: QueueDefinition,
+    stored: readonly number[],
+    pageLength: number,
+    moved: number,
+  ): Promise<void> {
+    const wanted = new Set(stored);
+    const page = await this.#source.peek(from, (stored[0] as number) - 1, pageLength);
+    const twins = page.filter(({ offset }) => wanted.has(offset)).length;
+    if (twins === 0) return;
+    throw new OperatorError(
+      'SERVICE_UNAVAILABLE',
+      `${twins} messages are in both queues now: they could not be taken out of the first; ${moved} messages were moved`,
+    );
   }
 
   /** How each ended, in their order. */
