@@ -2,8 +2,9 @@
  * API keys of the REST API: the bootstrap file, and who may do what with a key. Main thread.
  *
  * Always true: secrets are kept as SHA-256 only and compared in constant time, also for unknown keys; no secret is
- * ever logged. A bad line ends the loading there, and what came before it counts. Once a file is configured a key is
- * always required, even when the file holds none: a typing error locks the API instead of opening it.
+ * ever logged. At the start a bad line ends the loading there, and what came before it counts; later a file with a bad line
+ * or without a key, as one that is being written, changes nothing. Once a file is configured a key is always required, even
+ * when the file holds none: a typing error locks the API instead of opening it.
  * Gives up: a slow hash. Keys are long random texts, which no guessing reaches, and a slow hash on this thread
  * would let anybody stop the broker with wrong passwords. Source: REF 7.5.
  */
@@ -73,16 +74,20 @@ export class ApiKeys {
   #keys: ReadonlyMap<string, StoredKey>;
   /** True when a key is needed: a file is configured. */
   readonly required: boolean;
+  /** What was wrong with the text that the first keys came from; undefined: nothing. Names no secret. */
+  readonly fault: string | undefined;
   /** Undefined: the keys came from no file. */
   readonly #source: { readonly file: string; readonly log: ApiKeyLog } | undefined;
 
   private constructor(
     keys: ReadonlyMap<string, StoredKey>,
     required: boolean,
+    fault?: string,
     source?: { readonly file: string; readonly log: ApiKeyLog },
   ) {
     this.#keys = keys;
     this.required = required;
+    this.fault = fault;
     this.#source = source;
   }
 
@@ -93,20 +98,24 @@ export class ApiKeys {
 
   /** Reads a bootstrap file. Throws `OperationalError` ERR_API_KEYS when it cannot be read or is larger than 1 MB. */
   static load(file: string, log: ApiKeyLog): ApiKeys {
-    return new ApiKeys(keysOf(readKeyFile(file), log), true, { file, log });
+    const { keys, fault } = keysAtStart(readKeyFile(file), log);
+    return new ApiKeys(keys, true, fault, { file, log });
   }
 
   /** Reads the text of a bootstrap file: one `key:secret[:role[:scope,…]]` or `key:secret:ns:<ns>::<role>[:scope,…]` per line. */
   static parse(text: string, log: ApiKeyLog): ApiKeys {
-    return new ApiKeys(keysOf(text, log), true);
+    const { keys, fault } = keysAtStart(text, log);
+    return new ApiKeys(keys, true, fault);
   }
 
-  /** Reads the file again. A file that cannot be read is logged, and the keys stay as they were. */
+  /** Reads the file again. What is wrong with it is logged, and the keys stay as they were. */
   reload(): void {
     if (this.#source === undefined) return;
     const { file, log } = this.#source;
     try {
-      this.#keys = keysOf(readKeyFile(file), log);
+      const { keys, badLine, fault } = keysOf(readKeyFile(file), log);
+      if (fault === undefined) this.#keys = keys;
+      else log.error({ ...badLine, reason: fault }, 'the API keys stay as they were');
     } catch (error) {
       log.error({ err: error }, 'the API keys stay as they were');
     }
@@ -136,7 +145,25 @@ function readKeyFile(file: string): string {
   }
 }
 
-function keysOf(text: string, log: ApiKeyLog): ReadonlyMap<string, StoredKey> {
+interface ReadKeys {
+  /** Those before a bad line. */
+  readonly keys: ReadonlyMap<string, StoredKey>;
+  /** Undefined: every line is a key, and there is one. */
+  readonly fault: string | undefined;
+  readonly badLine: { readonly line: number } | undefined;
+}
+
+function keysAtStart(text: string, log: ApiKeyLog): ReadKeys {
+  const read = keysOf(text, log);
+  const { keys, fault, badLine } = read;
+  if (badLine !== undefined) {
+    log.error({ ...badLine, reason: fault }, 'bad line in the API key file; the rest is not loaded');
+  }
+  if (keys.size === 0) log.error({}, 'the API key file holds no key; every request will be refused');
+  return read;
+}
+
+function keysOf(text: string, log: ApiKeyLog): ReadKeys {
   const keys = new Map<string, StoredKey>();
   const lines = text.replace(/^\uFEFF/, '').split('\n');
   for (const [index, raw] of lines.entries()) {
@@ -144,8 +171,7 @@ function keysOf(text: string, log: ApiKeyLog): ReadonlyMap<string, StoredKey> {
     if (line === '') continue;
     const parsed = parseLine(line);
     if (typeof parsed === 'string') {
-      log.error({ line: index + 1, reason: parsed }, 'bad line in the API key file; the rest is not loaded');
-      break;
+      return { keys, fault: `line ${index + 1}: ${parsed}`, badLine: { line: index + 1 } };
     }
     const unknown = parsed.scopes?.filter((scope) => scope !== queueScope) ?? [];
     if (unknown.length > 0) {
@@ -154,8 +180,7 @@ function keysOf(text: string, log: ApiKeyLog): ReadonlyMap<string, StoredKey> {
     const scopes = parsed.scopes?.filter((scope) => scope === queueScope);
     keys.set(parsed.key, { ...parsed, scopes });
   }
-  if (keys.size === 0) log.error({}, 'the API key file holds no key; every request will be refused');
-  return keys;
+  return { keys, fault: keys.size === 0 ? 'it holds no key' : undefined, badLine: undefined };
 }
 
 /** A key, or why the line is none. */

@@ -303,7 +303,11 @@ export interface FileFacts {
 /** Is it there, readable, sound, and readable by nobody else? */
 export function checkFile({ variable, path, holdsSecrets, mode, fault }: FileFacts): Finding {
   if (fault !== undefined)
-    return fail(variable, `${path}: ${fault}`, 'mend the file; a broker does not start with it');
+    return fail(
+      variable,
+      `${path}: ${fault}`,
+      'mend the file; a broker does not start with it, or not with all of it',
+    );
   if (holdsSecrets && mode !== undefined && (mode & 0o007) !== 0) {
     const rights = (mode & 0o777).toString(8);
     return warn(variable, `${path} may be read by everybody (${rights})`, `chmod 600 ${path}`);

@@ -116,14 +116,17 @@ async function machine(config: Config): Promise<Finding[]> {
 }
 
 function files(config: Config): Finding[] {
-  const silent = { warn: () => undefined, error: () => undefined };
+  const readKeys = (text: string): void => {
+    const { fault } = ApiKeys.parse(text, { warn: () => undefined, error: () => undefined });
+    if (fault !== undefined) throw new Error(fault);
+  };
   const named: readonly [
     variable: string,
     path: string | undefined,
     holdsSecrets: boolean,
     read: (text: string) => void,
   ][] = [
-    ['SLUICE_API_KEYS_FILE', config.apiKeysFile, true, (text) => void ApiKeys.parse(text, silent)],
+    ['SLUICE_API_KEYS_FILE', config.apiKeysFile, true, readKeys],
     ['SLUICE_PASSWORD_FILE', config.passwordFile, true, (text) => void parsePasswordFile(text)],
     ['SLUICE_JWT_SECRET_FILE', config.jwtSecretFile, true, () => undefined],
     ['SLUICE_ACL_FILE', config.aclFile, false, (text) => void parseAclFile(text)],

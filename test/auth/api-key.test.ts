@@ -32,6 +32,7 @@ function accepted(keys: ApiKeys, key: string, secret: string): ApiKey | undefine
 describe('the bootstrap file', () => {
   it('gives a key without a role the role administrator, with no scope and no namespace [queue-70]', () => {
     const { keys } = parse('key:secret\n');
+    expect(keys.fault).toBeUndefined();
     expect(accepted(keys, 'key', 'secret')).toEqual({
       key: 'key',
       role: 'administrator',
@@ -72,6 +73,7 @@ describe('the bootstrap file', () => {
     expect(accepted(keys, 'last', '2')).toBeUndefined();
     expect(log.lines).toHaveLength(1);
     expect(log.lines[0]).toContain('"line":2');
+    expect(keys.fault).toMatch(/^line 2: /);
   });
 
   it('lets a later line of the same key replace the earlier one [ref-7.5]', () => {
@@ -98,6 +100,7 @@ describe('the bootstrap file', () => {
     const { keys, log } = parse('\n');
     expect(keys.required).toBe(true);
     expect(keys.size).toBe(0);
+    expect(keys.fault).toBe('it holds no key');
     expect(log.lines).toHaveLength(1);
   });
 
@@ -121,6 +124,21 @@ describe('the bootstrap file', () => {
         expect(accepted(keys, 'new', 'secret')?.role).toBe('viewer');
       }
       expect(log.lines).toHaveLength(2);
+      for (const [text, fault] of [
+        ['new:stolen', undefined],
+        ['first:1\nnew:hunter2:view', 'line 2'],
+        ['', 'no key'],
+        ['\n \n', 'no key'],
+      ] as const) {
+        log.lines.length = 0;
+        writeFileSync(file, text);
+        keys.reload();
+        const secret = 'stolen';
+        expect(accepted(keys, 'new', secret)?.role, text).toBe('administrator');
+        expect([keys.size, log.lines.length]).toEqual([1, fault === undefined ? 0 : 1]);
+        expect(log.lines.join()).toContain(fault ?? '');
+        expect(log.lines.join()).not.toContain('hunter2');
+      }
       const none = ApiKeys.none();
       none.reload();
       expect(none.required).toBe(false);

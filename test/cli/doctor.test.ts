@@ -264,6 +264,20 @@ describe('the report', () => {
     expect(code).toBe(0);
   });
 
+  test('names the bad line of a file of API keys and nothing that is in it [broker]', async () => {
+    const file = join(folder, 'keys');
+    const look = (text: string) => {
+      fs.writeFileSync(file, text, { mode: 0o600 });
+      return run({ ...env, SLUICE_DATA_DIR: join(folder, 'data'), SLUICE_API_KEYS_FILE: file });
+    };
+    expect((await look('key:hunter2')).out).toMatch(/^ok {4}SLUICE_API_KEYS_FILE/m);
+    const bad = await look('key:hunter2\nother:hunter2:king\n');
+    expect(bad.code).toBe(1);
+    expect(bad.out).toMatch(/^fail {2}SLUICE_API_KEYS_FILE .*line 2: the role/m);
+    expect(bad.out).not.toContain('hunter2');
+    expect((await look('\n')).out).toMatch(/^fail {2}SLUICE_API_KEYS_FILE .*no key/m);
+  });
+
   test('names each faulty setting and file, says 1, and is the same as JSON [broker]', async () => {
     const faulty = await run({ ...env, SLUICE_SHARDS: '0', SLUICE_STOER: 'x' });
     expect(faulty.code).toBe(1);
