@@ -16,9 +16,12 @@ const DEPTH_MAX = 8;
 const secretName =
   /(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|authorization|cookie|credentials?|private[-_]?key|proof)$/i;
 
-/** The same name in the text of a line, with a text, a number, a flat list or a flat object as its value. */
+/**
+ * The same name in the text of a line, with a text, a number, a flat list or a flat object as its value. No pattern may end
+ * between a backslash and what it escapes, nor within a number: the line would be no JSON any more.
+ */
 const secretField =
-  /"([^"\\]*(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|authorization|cookie|credentials?|private[-_]?key|proof))":(?:"(?:[^"\\]|\\.)*"|\[[^[\]{}]*\]|\{[^{}]*\}|\d+)/gi;
+  /"([^"\\]*(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|authorization|cookie|credentials?|private[-_]?key|proof))":(?:"(?:[^"\\]|\\.)*"|\[(?:[^[\]{}"\\]|"(?:[^"\\]|\\.)*")*\]|\{(?:[^{}"\\]|"(?:[^"\\]|\\.)*")*\}|-?\d[\d.eE+-]*)/gi;
 
 /** What looks like a secret, with what is written instead. */
 const secretTexts: readonly (readonly [RegExp, string])[] = [
@@ -26,7 +29,7 @@ const secretTexts: readonly (readonly [RegExp, string])[] = [
   [/\b(bearer)\s+[\w+/=.~-]{6,}/gi, `$1 ${HIDDEN}`],
   [/\b([Bb]asic|[Dd]igest)\s+(?=[\w+/=.~-]{0,200}[A-Z\d])[\w+/=.~-]{6,}/g, `$1 ${HIDDEN}`],
   [/\beyJ[\w-]{8,300}\.[\w-]{2,}\.[\w-]*/g, HIDDEN],
-  [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----[^"]*/g, HIDDEN],
+  [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^"\\]|\\.)*/g, HIDDEN],
   [/([?&;](?:password|passwd|secret|token|access_token)=)[^&\s"'\\]+/gi, `$1${HIDDEN}`],
 ];
 

@@ -3,8 +3,8 @@
  *
  * Always true: a line is written, whole, before the call returns, so nothing is lost when the process ends or
  * is killed; a line that nobody can read any more (closed pipe) is dropped and never ends the broker; no line holds what
- * `log-secret.ts` knows as a secret. What it gives up: a log call costs a system call, so nothing per message is logged
- * above `debug`.
+ * `log-secret.ts` knows as a secret; no text in a message or a field makes a call throw. What it gives up: a log call costs
+ * a system call, so nothing per message is logged above `debug`.
  */
 import { destination, pino, stdSerializers, stdTimeFunctions } from 'pino';
 import type { DestinationStream, Logger } from 'pino';
@@ -56,9 +56,14 @@ export function createLogging(options: LoggingOptions): Logging {
     [Symbol.for('pino.metadata')]: true,
     lastLevel: 0,
     write(line: string): void {
-      const shown = hideInLine(line);
-      if (sink.lastLevel >= WARN) recent.add(shown);
-      stream.write(format === 'json' ? shown : textLine(shown));
+      const shown = withoutSecrets(line);
+      stream.write(format === 'json' ? shown : readable(shown));
+      if (sink.lastLevel < WARN) return;
+      try {
+        recent.add(shown);
+      } catch {
+        // It is written; what cannot be read again is not kept.
+      }
     },
   };
   const logger: Logger = pino(
@@ -102,6 +107,25 @@ function standardOutput(): DestinationStream {
   // EPIPE and the like: whoever read the log has gone.
   output.on('error', () => {});
   return output;
+}
+
+/** The line as it may be shown; without its content when that cannot be looked through. */
+function withoutSecrets(line: string): string {
+  try {
+    return hideInLine(line);
+  } catch {
+    const time = new Date().toISOString();
+    return `${JSON.stringify({ level: 'error', time, msg: 'a log line was too long to look for secrets in it', length: line.length })}\n`;
+  }
+}
+
+/** The line for people to read; as it is when it is no JSON. */
+function readable(line: string): string {
+  try {
+    return textLine(line);
+  } catch {
+    return line;
+  }
 }
 
 /** One JSON line as a plain one: time, level, module, message, then the other fields as key=value. */

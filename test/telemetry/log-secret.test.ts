@@ -1,4 +1,5 @@
 /** Every kind of secret, thrown at the log in every way. Quick tier. */
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
 import { hideInLine } from '../../src/telemetry/log-secret.js';
@@ -122,6 +123,95 @@ test('what only counts, names or places a secret is shown, and lines stay what t
   });
 });
 
+/** What the patterns look for, and what a line of JSON escapes or is made of. */
+const pieces = [
+  ...[
+    '-----BEGIN PRIVATE KEY-----',
+    '-----BEGIN RSA PRIVATE KEY-----',
+    'password',
+    'token',
+    'secret',
+    'bearer ',
+  ],
+  ...[
+    'Basic ',
+    'Digest A',
+    'eyJhbGciOiJ',
+    '.eyJzdWIiOiJ4',
+    '.c2ln',
+    'mqtt://',
+    'user:',
+    '@',
+    '?token=',
+    '&',
+    '=',
+  ],
+  ...[
+    '"',
+    '\\',
+    '/',
+    '\n',
+    '\u0000',
+    '\ud800',
+    ':',
+    ',',
+    '[',
+    ']',
+    '{',
+    '}',
+    ' ',
+    '1',
+    '-',
+    '.',
+    'e',
+    'x',
+    'ü',
+  ],
+];
+const text = fc.oneof(
+  fc.string({ unit: 'binary' }),
+  fc.array(fc.constantFrom(...pieces), { maxLength: 12 }).map((parts) => parts.join('')),
+);
+const value: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { maxDepth: 3 },
+    text,
+    fc.oneof(fc.double({ noNaN: true, noDefaultInfinity: true }), fc.integer(), fc.constantFrom(null, true)),
+    fc.array(tie('value'), { maxLength: 4 }),
+    fc.dictionary(text, tie('value'), { maxKeys: 4 }),
+  ),
+})).value;
+
+test('whatever a line holds, it is JSON when what looks like a secret is gone [broker]', () => {
+  fc.assert(
+    fc.property(value, (what) => {
+      const line = JSON.stringify({ what, password: what });
+      expect(() => void JSON.parse(hideInLine(line))).not.toThrow();
+    }),
+    { numRuns: 2000 },
+  );
+});
+
+test.each([
+  { pem: '-----BEGIN PRIVATE KEY-----x"y' },
+  { pem: '-----BEGIN PRIVATE KEY-----x\\' },
+  { token: 1.5 },
+  { token: -2e-9 },
+  { secret: ['a]b', '"', '\\'] },
+  { secret: { a: '}"{', b: '\\' } },
+])('an escape, a number or a bracket in a secret does not break the line: %j [broker]', (fields) => {
+  const shown = hideInLine(JSON.stringify({ ...fields, last: 1 }));
+  const [name] = Object.keys(fields);
+  expect(JSON.parse(shown)).toEqual({ [name!]: '[hidden]', last: 1 });
+});
+
+test('a private key is hidden to the end of its text, also behind a quotation mark [broker]', () => {
+  const shown = hideInLine(
+    JSON.stringify({ msg: `bad "-----BEGIN PRIVATE KEY-----\n"${secret}"`, x: 'seen' }),
+  );
+  expect(JSON.parse(shown)).toEqual({ msg: 'bad "[hidden]', x: 'seen' });
+});
+
 test('a line is looked through in time that grows with its length, whatever is in it [broker]', () => {
   const count = 30_000;
   // Each of these would take many seconds with a pattern that starts over at every character.
@@ -135,6 +225,9 @@ test('a line is looked through in time that grows with its length, whatever is i
     '?token=',
     'secret',
     '-----BEGIN PRIVATE KEY-----',
+    '"token":["',
+    '"token":["",',
+    '"token":{"\\"',
   ]) {
     const startMs = performance.now();
     hideInLine(JSON.stringify({ text: text.repeat(count) }));

@@ -1,6 +1,7 @@
+import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 
-import { createLogger } from '../../src/telemetry/logger.js';
+import { createLogger, createLogging } from '../../src/telemetry/logger.js';
 
 function logged(format: 'json' | 'text', level = 'info') {
   const lines: string[] = [];
@@ -49,5 +50,70 @@ describe('text', () => {
     logger.error(new Error('disk is full'), 'cannot write');
     expect(lines[0]).toContain('cannot write');
     expect(lines[0]).toMatch(/\nError: disk is full\n\s+at /);
+  });
+});
+
+describe.each(['json', 'text'] as const)('texts from outside, as %s', (format) => {
+  function logging() {
+    const lines: string[] = [];
+    const stream = { write: (line: string) => void lines.push(line) };
+    return { lines, ...createLogging({ level: 'trace', format, stream }) };
+  }
+
+  test('a client id that looks like the begin of a key and holds a quotation mark is logged [broker]', () => {
+    const { logger, lines, recent } = logging();
+    logger.warn({ clientId: '-----BEGIN PRIVATE KEY-----x"y' }, 'refused');
+    expect(lines).toHaveLength(1);
+    expect(recent.entries('warn', 10)).toMatchObject([
+      { message: 'refused', fields: { clientId: '[hidden]' } },
+    ]);
+  });
+
+  test('no text in a message, a field, its name or an error makes a call throw or a line get lost [broker]', () => {
+    const hostile = fc.constantFrom(
+      '-----BEGIN PRIVATE KEY-----',
+      '"',
+      '\\',
+      '"token":',
+      '[',
+      '}',
+      '1.5',
+      '\n',
+    );
+    const text = fc.oneof(
+      fc.string({ unit: 'binary' }),
+      fc.array(hostile, { maxLength: 8 }).map((parts) => parts.join('')),
+    );
+    const { logger, lines, recent } = logging();
+    let kept = 0;
+    recent.watch(() => kept++);
+    fc.assert(
+      fc.property(text, text, text, (name, value, message) => {
+        lines.length = 0;
+        kept = 0;
+        logger.warn({ [name]: value, list: [value], clientId: value }, message);
+        logger.child({ module: value, [name]: value }).error(new Error(value), message);
+        logger.error(Object.assign(new Error(message), { stack: value, [`x${name}`]: value }));
+        logger.warn(value);
+        expect([lines.length, kept]).toEqual([4, 4]);
+      }),
+      { numRuns: 400 },
+    );
+  });
+
+  test('a line that cannot be looked through is told without its content, and one that cannot be kept is written [broker]', () => {
+    const { logger, lines, recent } = logging();
+    // A pattern gives up on so many escapes in a row.
+    logger.warn({ pem: `-----BEGIN PRIVATE KEY-----${'"'.repeat(12_000_000)}S3cr3t` }, 'long');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]!.length).toBeLessThan(1000);
+    expect(lines[0]).toContain('too long');
+    expect(lines[0]).not.toContain('S3cr3t');
+    expect(recent.entries('warn', 10)).toHaveLength(1);
+    recent.add = () => {
+      throw new Error('cannot keep it');
+    };
+    logger.warn('still there');
+    expect(lines[1]).toContain('still there');
   });
 });
