@@ -376,7 +376,8 @@ export class Inbound implements Publisher, AckSink {
       settlements,
     );
     if (settlements === 0) return;
-    if ((token & sampleMask) === 0) {
+    // While one is being timed no other is, or a client with many in flight would never see one answered.
+    if ((token & sampleMask) === 0 && this.#sampledId === 0) {
       this.#sampledId = packetId;
       this.#sampledAtMs = this.#gateway.clock.nowMs();
     }
@@ -481,7 +482,8 @@ export class Inbound implements Publisher, AckSink {
     if (packetId === this.#sampledId) {
       this.#sampledId = 0;
       const { clock, counters } = this.#gateway;
-      counters.observe('publishAckSeconds', (clock.nowMs() - this.#sampledAtMs) / 1000);
+      // How soon something failed says nothing about the time that storing takes.
+      if (!failed) counters.observe('publishAckSeconds', (clock.nowMs() - this.#sampledAtMs) / 1000);
     }
   }
 

@@ -20,6 +20,7 @@ import {
   type PublishRanges,
   type RowStore,
 } from './link.js';
+import { slotOf } from '../telemetry/counter-layout.js';
 import type { Counters } from '../telemetry/counter.js';
 import type { OpenPublisher } from './open-publisher.js';
 import { Outstanding } from './outstanding.js';
@@ -41,6 +42,8 @@ const ACKS_PER_FRAME_MAX = 4096;
 const SAMPLE_MASK = 63;
 /** The time of the publish in a record, as an index into f64 from the record's start. */
 const PUBLISHED_AT_F64 = 4;
+/** Counts every PUBLISH that is written to a client. */
+const PUBLISHES_WRITTEN = slotOf('packetsSent', 'publish');
 const TWO_32 = 0x1_0000_0000;
 /** Room beside the record itself and the frame that opens its publisher: frame header, queue ids of a usual publish. */
 const PUBLISH_SLACK_BYTES = 4096;
@@ -481,12 +484,22 @@ export class ShardClient implements AttachmentOwner {
     delivery.deliveryAttempt = words[word + 5] as number;
     delivery.messageExpiryInterval = words[word + 6] as number;
     delivery.offset = words[word + 7] as number;
-    attachment.consumer.onDelivery(attachment, words[word + 3] as number, delivery);
-    if ((delivery.offset & SAMPLE_MASK) === 0 && delivery.deliveryAttempt === 1) this.#timeDelivery(recordAt);
+    const tag = words[word + 3] as number;
+    if ((delivery.offset & SAMPLE_MASK) === 0 && delivery.deliveryAttempt === 1) {
+      this.#deliverTimed(attachment, tag, recordAt);
+    } else {
+      attachment.consumer.onDelivery(attachment, tag, delivery);
+    }
   }
 
-  #timeDelivery(recordAt: number): void {
+  /** A message that was not written at once (held, rejected, given back) has no time of delivery. */
+  #deliverTimed(attachment: ShardAttachment, tag: number, recordAt: number): void {
+    const counters = this.#counters;
+    // The answer to what is written may come within the call and free the record.
     const publishedAtMs = this.#arenaF64[(recordAt >> 3) + PUBLISHED_AT_F64] as number;
-    this.#counters?.observe('publishDeliverySeconds', Math.max(0, Date.now() - publishedAtMs) / 1000);
+    const before = counters?.get(PUBLISHES_WRITTEN);
+    attachment.consumer.onDelivery(attachment, tag, this.#delivery);
+    if (counters === undefined || counters.get(PUBLISHES_WRITTEN) === before) return;
+    counters.observe('publishDeliverySeconds', Math.max(0, Date.now() - publishedAtMs) / 1000);
   }
 }

@@ -254,13 +254,13 @@ export const catalogue = {
     'sluice_publish_ack_seconds',
     'main',
     commitSeconds,
-    'Time from taking a publish with QoS 1 or 2 that is stored to writing its PUBACK or PUBREC; the first and every 64th of a connection.',
+    'Time from taking a publish with QoS 1 or 2 that is stored to writing its PUBACK or PUBREC; of each connection the first, and after it every 64th while none is being timed; what fails is left out.',
   ),
   publishDeliverySeconds: histogram(
     'sluice_publish_delivery_seconds',
     'main',
     waitSeconds,
-    'Time from taking a message to writing its first delivery from a queue, waiting included; every 64th of a queue, to the millisecond.',
+    'Time from taking a message to writing its first delivery from a queue, waiting in the queue included; every 64th of a queue, to the millisecond; what is not written at once (rejected, given back, held for the window of its client) is left out.',
   ),
   publishesReceived: family(
     'sluice_publishes_received_total',

@@ -7,6 +7,9 @@ import {
   type Consumer,
   type Delivery,
 } from '../../src/shard/link.js';
+import { CounterReader, Counters, MAIN_BLOCK, createCounterMemory } from '../../src/telemetry/counter.js';
+import { slot, slotOf } from '../../src/telemetry/counter-layout.js';
+import { catalogue } from '../../src/telemetry/metric-catalogue.js';
 import { OpenPublisher } from '../../src/shard/open-publisher.js';
 import { FrameType } from '../../src/shard/protocol.js';
 import { FakeWorker, RecordingPublisher, packet, recordsOf } from './fake-worker.js';
@@ -18,6 +21,16 @@ function open(client: ShardClient, publisher = new RecordingPublisher()): OpenPu
   const handle = new OpenPublisher(publisher, nextSlot++, 1, (closing) => client.closePublisher(closing));
   client.expect(handle);
   return handle;
+}
+
+const publishDeliveryBounds = catalogue.publishDeliverySeconds.bounds.length;
+
+/** Observations of the times of deliveries. */
+function observed(memory: SharedArrayBuffer): number {
+  const reader = new CounterReader(memory);
+  let count = 0;
+  for (let i = 0; i <= publishDeliveryBounds; i++) count += reader.total(slot.publishDeliverySeconds + i);
+  return count;
 }
 
 /** A consumer that keeps what it gets. */
@@ -189,6 +202,37 @@ describe('consuming', () => {
     expect(worker.counts[attachment.slot]).toBe(1);
     attachment.ack(consumer.got[0]?.tag as number);
     expect(worker.counts[attachment.slot]).toBe(0);
+  });
+
+  test('a first delivery in 64 is timed, when it is written and from when it was published [broker]', () => {
+    const memory = createCounterMemory(1);
+    const counters = new Counters(memory, MAIN_BLOCK);
+    const client = new ShardClient(0, () => {}, counters);
+    const worker = new FakeWorker(client);
+    let writes = true;
+    const consumer = new RecordingConsumer();
+    const attachment = client.attach(7, {
+      ...{ clientId: 'c', inFlightMax: 10, noLocal: false },
+      onDelivery(to, tag, delivery) {
+        consumer.onDelivery(to, tag, delivery);
+        if (writes) counters.add(slotOf('packetsSent', 'publish'), 1);
+      },
+    });
+    const seconds = (): number => counters.get(slot.publishDeliverySeconds + publishDeliveryBounds + 1);
+    const timed = (attempt: number, offset: number, isWritten: boolean): number => {
+      const before = observed(memory);
+      writes = isWritten;
+      worker.deliver(attachment.slot, { id: 1, publishedMs: Date.now() - 5000 }, attempt, 0, offset);
+      client.drain();
+      return observed(memory) - before;
+    };
+    expect([timed(1, 0, true), timed(1, 64, true), timed(1, 1, true), timed(2, 128, true)]).toEqual([
+      1, 1, 0, 0,
+    ]);
+    expect(seconds()).toBeGreaterThanOrEqual(10);
+    // Held, rejected, or given back.
+    expect([timed(1, 192, false), timed(1, 256, true)]).toEqual([0, 1]);
+    expect(consumer.got).toHaveLength(6);
   });
 
   test('acks, rejects and releases leave in the order in which they were given [broker]', () => {
