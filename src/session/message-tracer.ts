@@ -4,9 +4,10 @@
  *   producer's span ─┬─▶ publish ─▶ store        the PUBLISH, until it is routed; then until PUBACK or PUBREC
  *                    ╰─▶ deliver ─▶ acknowledge   each delivery from a queue; then until the consumer answers
  *
- * Always true: a message with a `traceparent` is traced exactly when its publisher says so; of the others a part; nothing in
- * a message is changed. Both halves know the trace from the message itself, so it may wait for days in between. Without a
- * `traceparent` the two halves are traces of their own. Spans that are open are bounded over all connections.
+ * Always true: a message is not traced when its publisher says no; when it says yes, each of `FORCED_MAX` halves a second
+ * is, and of the rest, as of those that say nothing, a part; nothing in a message is changed. Both halves know the trace from
+ * the message itself, so it may wait for days in between. Without a `traceparent` the two halves are traces of their own.
+ * Spans that are open are bounded over all connections; what finds no room is counted as dropped and costs nothing more.
  */
 import { randomBytes } from 'node:crypto';
 
@@ -37,6 +38,14 @@ export interface OpenTrace {
 /** Traces that wait for an acknowledgement at most; one beyond has its first span only. */
 export const OPEN_MAX = 4096;
 
+/**
+ * Halves per second, over all connections, that are traced only because their publisher says so. Anybody who may publish can
+ * ask for it: this is enough to follow what a person looks at, and at two spans each less than half a batch a second for the
+ * collector.
+ */
+export const FORCED_MAX = 100;
+const FORCED_WINDOW_MS = 1000;
+
 const answerTexts: Readonly<Record<'lost' | 'refused', string>> = {
   lost: 'the connection ended before the acknowledgement',
   refused: 'refused by a reason code',
@@ -46,6 +55,8 @@ const answerTexts: Readonly<Record<'lost' | 'refused', string>> = {
 export class MessageTracer {
   readonly #options: MessageTracerOptions;
   #open = 0;
+  #forced = 0;
+  #forcedUntilMs = 0;
 
   constructor(options: MessageTracerOptions) {
     this.#options = options;
@@ -53,10 +64,16 @@ export class MessageTracer {
 
   /** Begins a half for a message with these stored properties; undefined when it is not traced. */
   begin(buffer: Buffer, propertiesStart: number, propertiesEnd: number): OpenTrace | undefined {
-    const { ratio, random, nowMs } = this.#options;
+    const { ratio, random, nowMs, sink } = this.#options;
     const context =
       propertiesStart === propertiesEnd ? undefined : traceContextOf(buffer, propertiesStart, propertiesEnd);
-    if (context === undefined ? ratio === 0 || random() >= ratio : !context.isSampled) return undefined;
+    if (context?.isSampled === false) return undefined;
+    const isOfRatio = ratio > 0 && random() < ratio;
+    if (!isOfRatio && context === undefined) return undefined;
+    if (!sink.hasRoom() || (!isOfRatio && !this.#mayForce(nowMs()))) {
+      sink.drop();
+      return undefined;
+    }
     return {
       traceId: context?.traceId ?? randomBytes(16).toString('hex'),
       remoteSpanId: context?.spanId,
@@ -64,6 +81,16 @@ export class MessageTracer {
       startMs: nowMs(),
       turnMs: 0,
     };
+  }
+
+  /** Books one half that is traced because its publisher says so; false when there were too many in this second. */
+  #mayForce(atMs: number): boolean {
+    // The second way round: a clock that was set back.
+    if (atMs >= this.#forcedUntilMs || atMs < this.#forcedUntilMs - FORCED_WINDOW_MS) {
+      this.#forced = 0;
+      this.#forcedUntilMs = atMs + FORCED_WINDOW_MS;
+    }
+    return this.#forced++ < FORCED_MAX;
   }
 
   /** The first span of a half is over. */

@@ -30,7 +30,9 @@ export interface FinishedSpan {
 export interface SpanSink {
   /** Takes one, or drops and counts it. Never throws. */
   add(span: FinishedSpan): void;
-  /** A span was given up before it ended. */
+  /** False when the next one would be dropped: then nothing needs to be made for it. */
+  hasRoom(): boolean;
+  /** A span was given up before it ended, or before it was made. */
   drop(): void;
 }
 
@@ -63,8 +65,12 @@ export class SpanExport implements SpanSink {
     this.#parts = parts;
   }
 
+  hasRoom(): boolean {
+    return this.#waiting.length < WAITING_MAX;
+  }
+
   add(span: FinishedSpan): void {
-    if (this.#waiting.length >= WAITING_MAX) {
+    if (!this.hasRoom()) {
       this.drop();
       return;
     }

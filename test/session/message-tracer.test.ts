@@ -1,7 +1,7 @@
 /** Which messages are traced, and their spans. Quick tier. */
 import { beforeEach, describe, expect, test } from 'vitest';
 
-import { MessageTracer, OPEN_MAX } from '../../src/session/message-tracer.js';
+import { FORCED_MAX, MessageTracer, OPEN_MAX } from '../../src/session/message-tracer.js';
 import { OpenTraces } from '../../src/session/open-traces.js';
 import type { FinishedSpan } from '../../src/telemetry/span-export.js';
 
@@ -17,17 +17,23 @@ function carrying(flags: '00' | '01'): Buffer {
 
 let spans: FinishedSpan[] = [];
 let dropped = 0;
+let hasRoom = true;
 let nowMs = 0;
 let random = 0;
 beforeEach(() => {
   spans = [];
   dropped = 0;
+  hasRoom = true;
   nowMs = 1000;
   random = 0.5;
 });
 
 function tracesOf(ratio: number, clientId = 'c1') {
-  const sink = { add: (span: FinishedSpan) => void spans.push(span), drop: () => void dropped++ };
+  const sink = {
+    add: (span: FinishedSpan) => void spans.push(span),
+    hasRoom: () => hasRoom,
+    drop: () => void dropped++,
+  };
   const tracer = new MessageTracer({ ratio, sink, random: () => random, nowMs: () => nowMs });
   return { tracer, traces: new OpenTraces(tracer, clientId) };
 }
@@ -103,6 +109,55 @@ describe('which messages', () => {
     expect(pass(tracesOf(0).traces, none, 1)).toBe(false);
     random = 0.999_999;
     expect(pass(tracesOf(1).traces, none, 1)).toBe(true);
+  });
+});
+
+describe('bounds', () => {
+  /** Begins `count` halves at this moment; the number of those that are traced. */
+  function traced(traces: OpenTraces, properties: Buffer, count: number): number {
+    let number = 0;
+    for (let i = 0; i < count; i++) {
+      if (!traces.begin(properties, 0, properties.length, 0)) continue;
+      traces.turn('publish', topic, 1, 4, {});
+      number++;
+    }
+    return number;
+  }
+
+  test('publishers force so many halves a second over all connections, and the rest is counted [broker]', () => {
+    const { tracer, traces } = tracesOf(0);
+    expect(traced(traces, carrying('01'), FORCED_MAX - 1)).toBe(FORCED_MAX - 1);
+    nowMs += 999;
+    expect(traced(new OpenTraces(tracer, 'c2'), carrying('01'), 10)).toBe(1);
+    expect([spans.length, dropped]).toEqual([FORCED_MAX, 9]);
+    nowMs += 1;
+    expect(traced(traces, carrying('01'), FORCED_MAX + 1)).toBe(FORCED_MAX);
+    // A clock that was set back stops nothing.
+    nowMs = 5;
+    expect(traced(traces, carrying('01'), 1)).toBe(1);
+  });
+
+  test('what the ratio takes is not forced: it takes nothing from those, and goes on when they have to stop [broker]', () => {
+    const { traces } = tracesOf(0.5);
+    random = 0.4;
+    expect(traced(traces, carrying('01'), 2 * FORCED_MAX)).toBe(2 * FORCED_MAX);
+    random = 0.6;
+    expect(traced(traces, carrying('01'), 2 * FORCED_MAX)).toBe(FORCED_MAX);
+    expect(dropped).toBe(FORCED_MAX);
+    random = 0.4;
+    expect(traced(traces, none, 3) + traced(traces, carrying('01'), 3)).toBe(6);
+  });
+
+  test('nothing is begun while its span would find no place, and each is counted [broker]', () => {
+    const { traces } = tracesOf(1);
+    hasRoom = false;
+    expect(traced(traces, none, 5) + traced(traces, carrying('01'), 5)).toBe(0);
+    expect([spans.length, dropped]).toEqual([0, 10]);
+    // What is not to be traced is not missed.
+    expect(traced(traces, carrying('00'), 5)).toBe(0);
+    expect(dropped).toBe(10);
+    hasRoom = true;
+    expect(traced(traces, none, 1)).toBe(1);
   });
 });
 

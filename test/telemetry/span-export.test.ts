@@ -43,6 +43,17 @@ function setUp() {
   return { spans, add, batches, answers, warnings, count };
 }
 
+test('there is room until one more would be dropped [broker]', () => {
+  const { spans, add, count } = setUp();
+  // The first batch leaves, and waits no more.
+  add(BATCH_MAX + WAITING_MAX - 1);
+  expect(spans.hasRoom()).toBe(true);
+  add(1);
+  expect([spans.hasRoom(), count('dropped')]).toEqual([false, 0]);
+  add(1);
+  expect(count('dropped')).toBe(1);
+});
+
 test('a batch leaves after a second, or when it is full, and one at a time [broker]', async () => {
   const { add, batches, answers, count } = setUp();
   add(3);
