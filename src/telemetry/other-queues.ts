@@ -7,10 +7,13 @@
  */
 import { queueMetrics } from './metric-catalogue.js';
 
+/** Queues with a series of their own, away or deleted, whose figures are still known. */
+const GONE_MAX = 1024;
+
 /** See the file header. */
 export class OtherQueues {
   readonly #sums = new Float64Array(queueMetrics.length);
-  /** What each queue had counted when it was last looked at. */
+  /** What each queue had counted when it was last looked at, also those with a series of their own. */
   #seen = new Map<number, Float64Array>();
 
   /** Sums in the order of `queueMetrics`; reused. `figures` holds those of each queue by id, in the same order. */
@@ -19,9 +22,9 @@ export class OtherQueues {
     const seen = new Map<number, Float64Array>();
     for (const [index, { kind }] of queueMetrics.entries()) if (kind === 'gauge') sums[index] = 0;
     for (const [queueId, row] of figures) {
-      if (!isOther(queueId)) continue;
       const before = this.#seen.get(queueId);
       seen.set(queueId, row);
+      if (!isOther(queueId)) continue;
       for (const [index, { kind, field }] of queueMetrics.entries()) {
         const value = row[index] ?? 0;
         const sum = sums[index] ?? 0;
@@ -30,9 +33,10 @@ export class OtherQueues {
         else sums[index] = sum + growth(before?.[index] ?? 0, value);
       }
     }
-    // A queue whose shard does not answer now is not new when it does.
+    // A queue whose shard does not answer now is not new when it does. Those that went last come first here.
+    let left = GONE_MAX;
     for (const [queueId, row] of this.#seen) {
-      if (!figures.has(queueId) && isOther(queueId)) seen.set(queueId, row);
+      if (!figures.has(queueId) && (isOther(queueId) || left-- > 0)) seen.set(queueId, row);
     }
     this.#seen = seen;
     return sums;

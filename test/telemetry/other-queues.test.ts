@@ -42,6 +42,20 @@ test('what only grows never falls: not for a deleted queue, nor for one that beg
   ).toEqual([20, 0]);
 });
 
+test('a queue that loses its series brings only what it counts from then on, wherever its shard was [broker]', () => {
+  const others = new OtherQueues();
+  const isOne = (queueId: number) => (other: number) => queueId === other;
+  others.add(new Map([[2, row({ stored: 100 })], [3, row({ stored: 5 })]]), isOne(3)); // prettier-ignore
+  const figures = new Map([[2, row({ stored: 101 })], [3, row({ stored: 6 })]]); // prettier-ignore
+  expect(shown(others.add(figures, isOne(2)), 'stored')).toEqual([6]);
+  // And back, while it goes on counting, which its own series shows.
+  figures.set(2, row({ stored: 150 }));
+  expect(shown(others.add(figures, isOne(3)), 'stored')).toEqual([6]);
+  others.add(new Map([[3, row({ stored: 6 })]]), isOne(3));
+  figures.set(2, row({ stored: 151 }));
+  expect(shown(others.add(figures, isOne(2)), 'stored')).toEqual([7]);
+});
+
 test('a queue whose shard was away for a while is not counted twice [broker]', () => {
   const others = new OtherQueues();
   others.add(new Map([[2, row({ stored: 10, ready: 2 })]]), isOther);
