@@ -23,12 +23,18 @@ const secretName =
 const secretField =
   /"([^"\\]*(?:pass(?:word|wd|phrase|code)?|pwd|secret|token|authorization|cookie|credentials?|private[-_]?key|proof))":(?:"(?:[^"\\]|\\.)*"|\[(?:[^[\]{}"\\]|"(?:[^"\\]|\\.)*")*\]|\{(?:[^{}"\\]|"(?:[^"\\]|\\.)*")*\}|-?\d[\d.eE+-]*)/gi;
 
-/** What looks like a secret, with what is written instead. */
+/**
+ * What looks like a secret, with what is written instead. A word begins also behind an escape, such as that of a line break,
+ * whose last character is a letter or a digit.
+ */
 const secretTexts: readonly (readonly [RegExp, string])[] = [
   [/(\b[a-z][a-z\d+.-]{0,20}:\/\/)[^\s/@"'\\]+@/gi, `$1${HIDDEN}@`],
-  [/\b(bearer)\s+[\w+/=.~-]{6,}/gi, `$1 ${HIDDEN}`],
-  [/\b([Bb]asic|[Dd]igest)\s+(?=[\w+/=.~-]{0,200}[A-Z\d])[\w+/=.~-]{6,}/g, `$1 ${HIDDEN}`],
-  [/\beyJ[\w-]{8,300}\.[\w-]{2,}\.[\w-]*/g, HIDDEN],
+  [/(?:\b|(?<=\\(?:[bfnrt]|u[\da-f]{4})))(bearer)\s+[\w+/=.~-]{6,}/gi, `$1 ${HIDDEN}`],
+  [
+    /(?:\b|(?<=\\(?:[bfnrt]|u[\da-f]{4})))([Bb]asic|[Dd]igest)\s+(?=[\w+/=.~-]{0,200}[A-Z\d])[\w+/=.~-]{6,}/g,
+    `$1 ${HIDDEN}`,
+  ],
+  [/(?:\b|(?<=\\(?:[bfnrt]|u[\da-f]{4})))eyJ[\w-]{8,300}\.[\w-]{2,}\.[\w-]*/g, HIDDEN],
   [/-----BEGIN [A-Z ]{0,40}PRIVATE KEY-----(?:[^"\\]|\\.)*/g, HIDDEN],
   [/([?&;](?:password|passwd|secret|token|access_token)=)[^&\s"'\\]+/gi, `$1${HIDDEN}`],
 ];
