@@ -3,10 +3,10 @@
  *
  *   hold the source ─▶ (look at a step ─▶ store it in the target ─▶ end it in the source)… ─▶ let go
  *
- * Always true: a message is stored in the target before it ends in the source, so none is lost; as the source hands out
- * nothing meanwhile, none is delivered and moved. What was stored when a failure came is ended in the source all the same.
- * A hold ends by itself when nobody renews it. Gives up: a crash between the two leaves a step in both queues; a restart of
- * the source's shard ends the hold, so that messages of that one step may be delivered and moved.
+ * Always true: a message is stored in the target, or dropped by a rule of its own, before it ends in the source; as that
+ * hands out nothing meanwhile, none is delivered and moved. What was stored when a failure came is ended in the source all the
+ * same. A hold ends by itself when nobody renews it. Gives up: a crash between the two leaves a step in both queues; a restart
+ * of the source's shard ends the hold, so that messages of that one step may be delivered and moved.
  */
 import type { PeekedMessage, QueueDefinition } from '../queue/definition.js';
 import {

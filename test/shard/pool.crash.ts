@@ -68,6 +68,28 @@ describe('a killed shard worker', () => {
     await pool.close();
   });
 
+  test('does not give out the pages of a checkpoint that the one before it took [broker]', async () => {
+    const { pool } = await openPool(directory.path, 1);
+    const queue = queueNumber(0);
+    await pool.createQueue(queue);
+    await new TestPublisher(pool, queue).publishAll(10);
+    const { checkpointId, messages } = await pool.beginCheckpoint(0);
+    expect(messages).toBe(10);
+    pool.killShard(0);
+    await until(() => pool.shardStates()[0]?.restarts === 1 && pool.shardStates()[0]?.state === 'up', 'back');
+    await expect(pool.checkpointPage(0, checkpointId)).rejects.toMatchObject({ code: 'ERR_BACKUP' });
+    const again = await pool.beginCheckpoint(0);
+    let bytes = 0;
+    for (;;) {
+      const page = await pool.checkpointPage(0, again.checkpointId);
+      if (page === undefined) break;
+      bytes += page.byteLength;
+    }
+    expect(bytes).toBeGreaterThan(0);
+    await pool.endCheckpoint(0);
+    await pool.close();
+  });
+
   test('calls to a shard that is down fail at once, and it can be closed in any state [broker]', async () => {
     const { pool } = await openPool(directory.path, 1);
     const queue = queueNumber(0);
