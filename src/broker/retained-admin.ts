@@ -75,7 +75,7 @@ export class RetainedAdmin {
     if (!isThere) throw notFound();
   }
 
-  /** Deletes what `topicFilter` matches now; gives how many. */
+  /** Deletes what `topicFilter` matches now, which for `#` is no topic that begins with `$`; gives how many. */
   async deleteAll(topicFilter = '#'): Promise<number> {
     const { retained } = this.#gateway;
     const cursor = retained.matches(topicFilter);

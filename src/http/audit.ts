@@ -11,6 +11,7 @@ import Type, { type Static } from 'typebox';
 import { answers, type App, operation, type RouteGroup } from './app.js';
 import { pageOf } from './numbered-page.js';
 import { PagedAnswer, PagedQuery, pageRequest } from './page.js';
+import { isReading } from './permission.js';
 
 /** Entries that are kept, of members and of strangers each. */
 export const AUDIT_ENTRIES_MAX = 1000;
@@ -99,7 +100,7 @@ export function auditRequest(
   request: FastifyRequest,
   reply: FastifyReply,
 ): void {
-  if (request.method === 'GET' || request.method === 'HEAD' || request.is404) return;
+  if (request.is404 || isReading(request.method, request.routeOptions.url ?? '')) return;
   let isNoted = false;
   const note = (): void => {
     if (isNoted) return;

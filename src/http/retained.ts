@@ -56,7 +56,7 @@ export async function retained(app: App, group: RouteGroup): Promise<void> {
     url: '/mqtt/retainer/messages',
     schema: {
       ...operation(group, 'deleteAllRetained'),
-      summary: 'Delete all retained messages',
+      summary: 'Delete all retained messages but those whose topic begins with $',
       response: answers({ 204: NoContent }),
     },
     handler: async (_request, reply) => {

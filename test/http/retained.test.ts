@@ -79,6 +79,16 @@ describe('retained messages', () => {
     expect((await api.call('GET', '/mqtt/retainer/messages')).body.meta).toMatchObject({ count: 0 });
   });
 
+  it('with a topic that begins with $ are deleted one by one and not with all [MQTT-4.7.2-1]', async () => {
+    const api = await startApi();
+    await retain(api, 't/1', '$own/1');
+    expect(await api.call('DELETE', '/mqtt/retainer/messages')).toMatchObject({ status: 204 });
+    expect(await topicsOf(api, '')).toEqual([]);
+    expect(await topicsOf(api, '?topic=$own/%23')).toEqual(['$own/1']);
+    expect(await api.call('DELETE', '/mqtt/retainer/message/%24own%2F1')).toMatchObject({ status: 204 });
+    expect(await topicsOf(api, '?topic=$own/%23')).toEqual([]);
+  });
+
   it('of the broker itself can be seen and not deleted [broker]', async () => {
     const api = await startApi();
     api.gateway.context.retained.setVolatile('$SYS/broker/version', Buffer.from('1'));
