@@ -2,7 +2,9 @@
  * Completion scripts for bash, zsh and fish, made from the tree of commands. Pure: tree in, script out.
  *
  * Always true: a script knows every command, option and choice of this version and needs nothing installed; names of queues are
- * asked of the broker, for at most one second, and only where one is expected. Texts are quoted for the shell they go to.
+ * asked of the broker, for at most one second, and only where one is expected. Texts are quoted for the shell they go to; a
+ * name of a queue is never read as code of the shell, whatever stands in it. Names with a quote, a backslash or a control
+ * character are left out.
  */
 import { type CommandNode, flatten, type OptionNode } from './tree.js';
 
@@ -11,7 +13,8 @@ export const shells = ['bash', 'zsh', 'fish'] as const;
 /** One of them. */
 export type Shell = (typeof shells)[number];
 
-const queueNames = "sluice queues list --timeout 1s 2>/dev/null | awk 'NR > 1 { print $1 }'";
+// Whole names, one on each line: lines of the JSON without an escape.
+const queueNames = String.raw`sluice queues list --json --timeout 1s 2>/dev/null | sed -n 's/^    "name": "\([^"\\]*\)",*$/\1/p'`;
 
 /** The script for a shell. */
 export function completionScript(shell: Shell, tree: CommandNode): string {
@@ -20,8 +23,34 @@ export function completionScript(shell: Shell, tree: CommandNode): string {
 
 function bashScript(tree: CommandNode): string {
   return `# bash completion for sluice. Add to ~/.bashrc: source <(sluice completion bash)
+# Compared by hand: compgen -W would expand its words as code. What is offered is quoted.
+_sluice_words() {
+  local word quoted
+  for word; do
+    printf -v quoted %q "$word"
+    # Within quotes only what needs none.
+    case $current in
+      [\\"\\']*) [[ $quoted == "$word" && $word == "\${current:1}"* ]] && COMPREPLY+=("$word") ;;
+      *) [[ $word == "$current"* || $quoted == "$current"* ]] && COMPREPLY+=("$quoted") ;;
+    esac
+  done
+}
+_sluice_queues() {
+  local names=() name
+  while IFS= read -r name; do names+=("$name"); done < <(${queueNames})
+  _sluice_words "\${names[@]}"
+}
+_sluice_files() {
+  local file
+  while IFS= read -r file; do
+    # With this option the shell quotes by itself.
+    compopt -o filenames 2>/dev/null || printf -v file %q "$file"
+    COMPREPLY+=("$file")
+  done < <(compgen -f -- "$current")
+}
 _sluice() {
   local current=\${COMP_WORDS[COMP_CWORD]} previous=\${COMP_WORDS[COMP_CWORD - 1]} path=sluice index
+  COMPREPLY=()
   for ((index = 1; index < COMP_CWORD; index++)); do
     case "$path \${COMP_WORDS[index]}" in
 ${pathCases(tree, '      ')}
@@ -29,7 +58,10 @@ ${pathCases(tree, '      ')}
   done
   case "$path $previous" in
 ${valueCases(tree)
-  .map(({ pattern, words }) => `    ${pattern}) COMPREPLY=($(compgen ${words} -- "$current")); return ;;`)
+  .map(
+    ({ pattern, choices, isFile }) =>
+      `    ${pattern}) ${isFile ? '_sluice_files' : bashOffer(choices)}; return ;;`,
+  )
   .join('\n')}
   esac
   case "$path" in
@@ -54,7 +86,7 @@ function pathCases(tree: CommandNode, indent: string): string {
 }
 
 /** What may follow an option that takes a value. */
-function valueCases(tree: CommandNode): { pattern: string; words: string }[] {
+function valueCases(tree: CommandNode): (Pick<OptionNode, 'choices' | 'isFile'> & { pattern: string })[] {
   return flatten(tree).flatMap(({ path, options }) =>
     options
       .filter(({ takesValue }) => takesValue)
@@ -63,28 +95,29 @@ function valueCases(tree: CommandNode): { pattern: string; words: string }[] {
           .filter((flag) => flag !== undefined)
           .map((flag) => `'${path} ${flag}'`)
           .join(' | '),
-        words:
-          option.choices.length > 0 ? `-W '${option.choices.join(' ')}'` : option.isFile ? '-f' : "-W ''",
+        choices: option.choices,
+        isFile: option.isFile,
       })),
   );
 }
 
 function bashWords(node: CommandNode): string {
-  const flags = wordsOf(node);
-  const files = node.arguments.some(({ name }) => name === 'file');
-  if (takesQueue(node)) {
-    return `[[ $current == -* ]] && COMPREPLY=($(compgen -W '${flags}' -- "$current")) || COMPREPLY=($(compgen -W "$(${queueNames})" -- "$current"))`;
-  }
-  return `COMPREPLY=($(compgen ${files ? '-f ' : ''}-W '${flags}' -- "$current"))`;
+  const words = bashOffer(wordsOf(node));
+  if (takesQueue(node)) return `if [[ $current == -* ]]; then ${words}; else _sluice_queues; fi`;
+  return node.arguments.some(({ name }) => name === 'file') ? `${words}; _sluice_files` : words;
 }
 
-function wordsOf(node: CommandNode): string {
+function bashOffer(words: readonly string[]): string {
+  return ['_sluice_words', ...words.map((word) => `'${word}'`)].join(' ');
+}
+
+function wordsOf(node: CommandNode): string[] {
   return [
     ...node.children.map(({ name }) => name),
     ...node.arguments.flatMap(({ choices }) => choices),
     ...node.options.map(({ long }) => long),
     '--help',
-  ].join(' ');
+  ];
 }
 
 function takesQueue({ path, arguments: args }: CommandNode): boolean {
@@ -104,7 +137,7 @@ ${pathCases(tree, '      ').replaceAll("path='", "path_='")}
   done
   case "$path_ $previous" in
 ${valueCases(tree)
-  .map(({ pattern, words }) => `    ${pattern}) ${zshValue(words)}; return ;;`)
+  .map(({ pattern, choices, isFile }) => `    ${pattern}) ${zshValue(choices, isFile)}; return ;;`)
   .join('\n')}
   esac
   case "$path_" in
@@ -118,10 +151,9 @@ compdef _sluice sluice
 `;
 }
 
-function zshValue(words: string): string {
-  if (words === '-f') return '_files';
-  const list = /^-W '(.*)'$/.exec(words)?.[1] ?? '';
-  return list === '' ? "_message 'value'" : `compadd -- ${list}`;
+function zshValue(choices: readonly string[], isFile: boolean): string {
+  if (isFile) return '_files';
+  return choices.length === 0 ? "_message 'value'" : `compadd -- ${choices.join(' ')}`;
 }
 
 function zshEntries(node: CommandNode): string {
@@ -150,7 +182,7 @@ function fishScript(tree: CommandNode): string {
       choices.map((choice) => fishLine(node, `-f -a ${choice}`, '')),
     ),
     ...node.options.map((option) => fishLine(node, fishOption(option), option.description)),
-    ...(takesQueue(node) ? [fishLine(node, `-f -a ${fishQuote(`(${fishQueueNames})`)}`, 'queue')] : []),
+    ...(takesQueue(node) ? [fishLine(node, `-f -a ${fishQuote(`(${queueNames})`)}`, 'queue')] : []),
   ]);
   return `# fish completion for sluice. Save as ~/.config/fish/completions/sluice.fish
 function __sluice_at
@@ -172,8 +204,6 @@ complete -c sluice -f
 ${lines.join('\n')}
 `;
 }
-
-const fishQueueNames = 'sluice queues list --timeout 1s 2>/dev/null | tail -n +2 | string split -f 1 " "';
 
 function fishLine(node: CommandNode, what: string, description: string): string {
   return `complete -c sluice -n ${fishQuote(`__sluice_at ${JSON.stringify(node.path)}`)} ${what} -d ${fishQuote(description)}`;
