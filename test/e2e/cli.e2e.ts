@@ -185,6 +185,25 @@ describe('queues, pub and sub', () => {
 });
 
 describe('in a shell', () => {
+  test('output that cannot be written is a failure, unless its reader has gone [broker]', async () => {
+    const folder = await mkdtemp(join(tmpdir(), 'sluice-cli-'));
+    testScope().add(() => rm(folder, { recursive: true, force: true }));
+    for (const command of ['version', 'help', 'completion bash']) {
+      const full = await shell({}, `sluice ${command} >/dev/full`);
+      expect(full).toEqual({
+        code: 1,
+        out: '',
+        err: expect.stringMatching(/^sluice: standard output cannot be written: ENOSPC[^\n]*\n$/) as string,
+      });
+    }
+    const gone = await shell({}, 'exec 3> >(exit); wait $!; sluice completion bash >&3');
+    expect(gone).toEqual({ code: 1, out: '', err: '' });
+    const read = await shell({}, 'sluice completion zsh | cat');
+    const filed = await shell({}, `sluice completion zsh > '${folder}/zsh' && cat '${folder}/zsh'`);
+    expect(filed).toEqual({ code: 0, out: read.out, err: '' });
+    expect(read.out).toMatch(/^#compdef sluice\n[^]*\ncompdef _sluice sluice\n$/);
+  });
+
   test('exit codes, pipes, and an end by Ctrl-C [broker]', async () => {
     const env = envOf(await startBroker(testScope()));
     const made = await shell(
