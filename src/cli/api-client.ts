@@ -2,11 +2,13 @@
  * The REST API as commands call it. Runs in the process of the command, over node:http or node:https.
  *
  * Always true: a call ends within its time limit, from connecting to the last byte; an answer above 256 MB is refused; no
- * redirect is followed, because it would carry the secret elsewhere. What fails is a `CommandError` with the exit code that
- * fits: nobody answered, the broker refused, or it failed. Source: docs/rest-api.md.
+ * redirect is followed, because it would carry the secret elsewhere; a path is sent as it was made, `.` and `..` in it are
+ * names. What fails is a `CommandError` with the exit code that fits: nobody answered, the broker refused, or it failed.
+ * Source: docs/rest-api.md.
  */
 import { Agent as HttpAgent, type IncomingMessage, request as httpRequest } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
+import { urlToHttpOptions } from 'node:url';
 
 import { CommandError, exitCode } from './io.js';
 
@@ -43,16 +45,19 @@ interface Answer {
 /** What the broker says to a path that it does not have. */
 const noRoute = 'No such route';
 const answerBytesMax = 256 * 1024 * 1024;
+/** The longest that a timer of Node waits. */
+const timerMsMax = 2 ** 31 - 1;
 
 /** See the file header. */
 export class ApiClient {
   readonly target: ApiTarget;
-  readonly #base: string;
+  /** Path of the API. */
+  readonly #root: string;
   readonly #agent: HttpAgent;
 
   constructor(target: ApiTarget) {
     this.target = target;
-    this.#base = `${target.url.origin}${target.url.pathname.replace(/\/+$/, '').replace(/\/api\/v5$/, '')}/api/v5`;
+    this.#root = `${target.url.pathname.replace(/\/+$/, '').replace(/\/api\/v5$/, '')}/api/v5`;
     const tls = { ca: target.ca, rejectUnauthorized: target.insecure !== true };
     this.#agent =
       target.url.protocol === 'https:'
@@ -82,17 +87,20 @@ export class ApiClient {
   }
 
   async #send(method: string, path: string, call: Call): Promise<Answer> {
-    const answer = await this.#exchange(method, urlOf(this.#base, path, call.query), call.body);
+    const answer = await this.#exchange(method, `${this.#root}${path}${queryOf(call.query)}`, call.body);
     if (answer.status < 300) return answer;
     throw this.#refusal(answer, path, call);
   }
 
-  #exchange(method: string, url: string, body: unknown): Promise<Answer> {
-    const { authorization, timeoutMs } = this.target;
+  #exchange(method: string, path: string, body: unknown): Promise<Answer> {
+    const { url, authorization, timeoutMs } = this.target;
     const text = body === undefined ? undefined : JSON.stringify(body);
-    const request = this.target.url.protocol === 'https:' ? httpsRequest : httpRequest;
+    const request = url.protocol === 'https:' ? httpsRequest : httpRequest;
     return new Promise((resolve, reject) => {
-      const sent = request(url, {
+      const sent = request({
+        ...urlToHttpOptions(new URL(url.origin)),
+        // Not as a URL, which would take the names `.` and `..` for steps.
+        path,
         method,
         agent: this.#agent,
         headers: {
@@ -104,7 +112,12 @@ export class ApiClient {
           }),
         },
       });
-      const timer = setTimeout(() => sent.destroy(this.#silent()), timeoutMs);
+      let isUnderWay = false;
+      sent.once('finish', () => (isUnderWay = method !== 'GET'));
+      const timer = setTimeout(
+        () => sent.destroy(isUnderWay ? this.#unfinished() : this.#silent()),
+        Math.min(timeoutMs, timerMsMax),
+      );
       const fail = (error: Error): void => {
         clearTimeout(timer);
         reject(error instanceof CommandError ? error : this.#unreachable(error));
@@ -145,9 +158,13 @@ export class ApiClient {
       status === undefined
         ? 'no JSON'
         : `HTTP ${status} to a request that every broker of this version knows`;
-    return new CommandError(exitCode.unreachable, `${this.#base}${path} answered ${what}`, {
-      hint: 'the address leads to another server, or to a broker of another version; see --url and SLUICE_API_URL',
-    });
+    return new CommandError(
+      exitCode.unreachable,
+      `${this.target.url.origin}${this.#root}${path} answered ${what}`,
+      {
+        hint: 'the address leads to another server, or to a broker of another version; see --url and SLUICE_API_URL',
+      },
+    );
   }
 
   #unreachable(error: NodeJS.ErrnoException): CommandError {
@@ -158,6 +175,15 @@ export class ApiClient {
         ? 'name the certificate authority by --cafile, or the right scheme by --url'
         : 'is the broker running? Start it with "sluice start", or name another address by --url or SLUICE_API_URL',
     });
+  }
+
+  /** The broker has the request, so another exit code than for one that never came there. */
+  #unfinished(): CommandError {
+    return new CommandError(
+      exitCode.failed,
+      `${this.target.url.origin} has the request and did not answer within ${this.target.timeoutMs} ms; the work may still be under way`,
+      { code: 'TIMEOUT', hint: 'look whether it is done before you ask again; wait longer with --timeout' },
+    );
   }
 
   #silent(): CommandError {
@@ -174,12 +200,12 @@ const refusalHints: Readonly<Record<number, string>> = {
   403: 'use a key whose role allows it; without keys the broker answers its own machine only, over a loopback address',
 };
 
-function urlOf(base: string, path: string, query: Call['query'] = {}): string {
+function queryOf(query: Call['query'] = {}): string {
   const search = new URLSearchParams();
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined) search.set(name, String(value));
   }
-  return `${base}${path}${search.size === 0 ? '' : `?${search.toString()}`}`;
+  return search.size === 0 ? '' : `?${search.toString()}`;
 }
 
 async function collect(response: IncomingMessage): Promise<Answer> {

@@ -114,7 +114,7 @@ function withEnvironment(io: CliIo, env: Environment): CliIo {
 /** What program.ts is to run, or undefined when the command is one of those here, or none. */
 function programArguments(argv: readonly string[]): readonly string[] | undefined {
   const first = argv.find((word) => basicNames.has(word) || programNames.has(word));
-  if (first === 'help' && argv[0] === 'help' && argv.length > 1) return [...argv.slice(1), '--help'];
+  if (first === 'help' && argv[0] === 'help' && argv.length > 1) return argv;
   if (first === undefined || basicNames.has(first)) return undefined;
   if (argv[0] !== first) throw new UsageError(`options follow the command: sluice ${first} …`);
   return argv;

@@ -23,10 +23,18 @@ export interface ApiOptions {
   readonly json?: boolean;
 }
 
-const timeoutDefaultMs = 10_000;
+/** How long an answer may take when nothing else is said. */
+interface Patience {
+  readonly ms: number;
+  readonly text: string;
+}
+
+const usual: Patience = { ms: 10_000, text: '10s' };
+/** For requests whose work grows with the messages of a queue. */
+export const longWork: Patience = { ms: 3_600_000, text: '1h' };
 
 /** Adds the options of `ApiOptions`. */
-export function withApi(command: Command): Command {
+export function withApi(command: Command, patience = usual): Command {
   return withJson(
     command
       .addOption(
@@ -45,7 +53,7 @@ export function withApi(command: Command): Command {
       .addOption(
         new Option('--timeout <duration>', 'longest wait for one answer')
           .argParser(duration)
-          .default(timeoutDefaultMs, '10s')
+          .default(patience.ms, patience.text)
           .helpGroup(connectionGroup),
       ),
   );

@@ -9,6 +9,7 @@ import { Command, CommanderError } from 'commander';
 
 import { OperationalError } from '../base/error.js';
 import { ConfigError } from '../config/config.js';
+import { nearest } from '../config/nearest.js';
 import { addBasic, addLastBasic } from './commands/basic.js';
 import { addBench } from './commands/bench.js';
 import { addClients } from './commands/clients.js';
@@ -68,13 +69,43 @@ export function commandTree(): CommandNode {
 export async function runProgram(argv: readonly string[], io: CliIo): Promise<ExitCode> {
   const context = new CommandContext(io);
   try {
-    await buildProgram(context).parseAsync(argv, { from: 'user' });
+    const program = buildProgram(context);
+    const words = argv[0] === 'help' ? helpWords(program, argv.slice(1)) : argv;
+    await program.parseAsync(words, { from: 'user' });
     return context.exit;
   } catch (error) {
     return report(error, argv, io);
   } finally {
     context.close();
   }
+}
+
+/** What asks for the help of the command that `words` name; throws when there is none. */
+function helpWords(program: Command, words: readonly string[]): string[] {
+  let command = program;
+  for (const word of words.filter((one) => !one.startsWith('-'))) {
+    const children = command.commands;
+    const child = children.find((one) => one.name() === word || one.aliases().includes(word));
+    if (child === undefined) {
+      const meant = nearest(
+        word,
+        children.flatMap((one) => [one.name(), ...one.aliases()]),
+      );
+      throw new CommandError(
+        exitCode.wrongUse,
+        `${JSON.stringify(word)} is not a command${command === program ? '' : ` of "${pathOf(command)}"`}` +
+          (meant === undefined ? '' : `; did you mean "${meant}"?`),
+        { hint: '"sluice help" prints all commands', code: 'WRONG_USE' },
+      );
+    }
+    command = child;
+  }
+  return [...words, '--help'];
+}
+
+/** Words from the program on: `sluice queues list`. */
+function pathOf(command: Command): string {
+  return command.parent === null ? command.name() : `${pathOf(command.parent)} ${command.name()}`;
 }
 
 function report(error: unknown, argv: readonly string[], io: CliIo): ExitCode {

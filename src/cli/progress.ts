@@ -2,7 +2,8 @@
  * A bar for work that takes long. Runs in the process of the command; writes to standard error.
  *
  * Always true: nothing is drawn unless standard error is a terminal, so that logs and pipes stay clean; the bar is gone from
- * the screen's last line before anything else is printed there, because `stop` ends it with a line end.
+ * the screen's last line before anything else is printed there, because `stop` ends it with a line end. It leaves the settings
+ * of the terminal alone, since Ctrl-C ends the process without a chance to put them back.
  */
 import { SingleBar } from 'cli-progress';
 
@@ -27,7 +28,8 @@ export function startProgress(io: CliIo, title: string, total: number, unit: str
     barsize: Math.max(10, Math.min(40, io.errColumns - title.length - 40)),
     barCompleteChar: '█',
     barIncompleteChar: '░',
-    hideCursor: true,
+    hideCursor: false,
+    linewrap: true,
     clearOnComplete: true,
     etaBuffer: 50,
   });

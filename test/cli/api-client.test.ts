@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 
+import { commandTree } from '../../src/cli/program.js';
 import { testScope } from '../harness/scope.js';
 import { failure, piped, run, serve } from './harness.js';
 
@@ -69,6 +70,39 @@ describe('exit codes and what to do next', () => {
     const result = await run(['status', '--timeout', '50ms'], { env: broker.env });
     expect(result).toMatchObject({ code: 3, out: '' });
     expect(result.err).toContain('did not answer within 50 ms');
+  });
+
+  test('a change that was asked for and not answered in time may be under way: 1, and so it is said [broker]', async () => {
+    const broker = await serve(testScope(), () => undefined);
+    const { env } = broker;
+    for (const argv of [
+      ['purge', 'a', '--yes'],
+      ['move', 'a', 'b'],
+      ['pause', 'a'],
+    ]) {
+      const result = await run(['queues', ...argv, '--timeout', '300ms'], { env });
+      expect(result).toMatchObject({ code: 1, out: '' });
+      expect(result.err).toContain('the work may still be under way');
+    }
+    expect(broker.asked).toHaveLength(3);
+  });
+
+  test('purge and move wait an hour unless told otherwise, other commands ten seconds [broker]', () => {
+    const queues = commandTree().children.find(({ name }) => name === 'queues');
+    const limits = queues?.children.map(({ name, options }) => [
+      name,
+      options.find(({ long }) => long === '--timeout')?.defaultText,
+    ]);
+    const long = new Set(['move', 'purge']);
+    expect(limits).toEqual(queues?.children.map(({ name }) => [name, long.has(name) ? '1h' : '10s']));
+  });
+
+  test('names that a path would take for steps arrive as they are [broker]', async () => {
+    const broker = await serve(testScope(), () => [200, { purged: 0 }]);
+    await run(['queues', 'purge', '..', '.', '--yes', '--url', `${broker.url}/behind/`]);
+    expect(broker.asked.map(({ url }) => url)).toEqual(
+      ['..', '.'].map((name) => `/behind/api/v5/message_queues/queues/${name}/purge`),
+    );
   });
 });
 

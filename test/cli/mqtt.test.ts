@@ -64,7 +64,7 @@ describe('pub', () => {
     const lines = Array.from({ length: 300 }, (_, index) => `line ${index}`);
     const many = await run(['pub', 't', '--lines', '--json'], {
       env,
-      input: piped(`${lines.join('\r\n')}\n`),
+      input: piped(`${lines.join('\n')}\n`),
     });
     expect(JSON.parse(many.out)).toEqual({ topic: 't', published: 300, no_matching_subscribers: 0 });
     for (const line of lines) {

@@ -79,6 +79,10 @@ describe('wrong use', () => {
     [['completion', 'csh'], 'Allowed choices are bash'],
     [['--json', 'queues', 'list'], 'options follow the command: sluice queues'],
     [['queus', 'list'], 'did you mean "queues"?'],
+    [['help', 'nosuch'], '"nosuch" is not a command\n'],
+    [['help', 'queus'], 'did you mean "queues"?'],
+    [['help', 'queues', 'lisst'], '"lisst" is not a command of "sluice queues"; did you mean "list"?'],
+    [['help', 'pub', 'x'], '"x" is not a command of "sluice pub"'],
   ])('%j is answered with exit code 2 and %j [broker]', async (argv, message) => {
     const { code, out, err } = await run(argv, { env: { SLUICE_API_URL: 'http://127.0.0.1:1' } });
     expect({ code, out }).toEqual({ code: 2, out: '' });

@@ -113,6 +113,30 @@ describe('queues export', () => {
   });
 });
 
+describe('queues export, interrupted', () => {
+  test('nothing is kept [broker]', async () => {
+    const folder = temporary();
+    let interrupt: (() => void) | undefined;
+    // While a page is awaited, and between two of them.
+    for (const isSilent of [true, false]) {
+      const broker = await serve(testScope(), (asked) => {
+        if (!asked.url.includes('cursor')) return answer(asked);
+        interrupt?.();
+        return isSilent ? undefined : answer(asked);
+      });
+      const onInterrupt = (listener: () => void): (() => void) => {
+        interrupt = listener;
+        return () => (interrupt = undefined);
+      };
+      const argv = ['queues', 'export', '-m', '-o', join(folder, 'all.jsonl')];
+      const result = await run(argv, { env: broker.env, onInterrupt });
+      expect(result).toMatchObject({ code: 1, err: 'sluice: interrupted; nothing was kept\n' });
+      expect(interrupt).toBeUndefined();
+    }
+    expect(readdirSync(folder)).toEqual([]);
+  });
+});
+
 describe('queues import', () => {
   test('creates what is there, without the name of a queue that had none [broker]', async () => {
     const broker = await serve(testScope(), answer);

@@ -5,7 +5,6 @@
  * what it stores; the first refusal ends it with exit code 4. Lines are read as fast as the broker takes them, so a file
  * of any size needs little memory.
  */
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 
 import { type Command, Option } from 'commander';
@@ -19,6 +18,7 @@ import type { MqttClient, OutgoingMessage } from '../mqtt/client.js';
 import { type MqttOptions, mqttTarget, withMqtt } from '../mqtt/target.js';
 import { duration, keyValue, wholeNumber, withJson } from '../option.js';
 import { startProgress } from '../progress.js';
+import { linesOf } from './lines.js';
 
 interface PubOptions extends MqttOptions {
   readonly qos: string;
@@ -49,7 +49,7 @@ export function addPub(program: Command, context: CommandContext): void {
         .addOption(new Option('-q, --qos <level>', 'QoS').choices(['0', '1', '2']).default('1'))
         .option('-r, --retain', 'keep it as the retained message of the topic')
         .option('-f, --file <file>', 'the payload is what this file holds')
-        .option('-l, --lines', 'every line of standard input is a message')
+        .option('-l, --lines', 'every line of standard input is a message, byte for byte')
         .option('--count <count>', 'publish the message so many times', wholeNumber(1, 1_000_000_000), 1)
         .option('--interval <duration>', 'pause between two messages', duration)
         .option('--user-property <key=value>', 'user property; may be repeated', keyValue)
@@ -62,7 +62,7 @@ export function addPub(program: Command, context: CommandContext): void {
     checkUse(topic, message, options);
     const properties = propertiesOf(options);
     const { MqttClient } = await import('../mqtt/client.js');
-    const payloads = options.lines === true ? linesOf(context.input) : undefined;
+    const payloads = options.lines === true ? linesOf(context.input, payloadBytesMax) : undefined;
     const payload = payloads === undefined ? await payloadOf(context, message, options) : undefined;
     const client = await MqttClient.open(await mqttTarget(context, options), { cleanStart: true });
     const base = { topic, qos: Number(options.qos) as 0 | 1 | 2, retain: options.retain === true };
@@ -195,10 +195,6 @@ async function readAll(input: Readable): Promise<Buffer> {
     chunks.push(bytes);
   }
   return Buffer.concat(chunks);
-}
-
-async function* linesOf(input: Readable): AsyncGenerator<Buffer> {
-  for await (const line of createInterface({ input, crlfDelay: Infinity })) yield Buffer.from(line);
 }
 
 function* repeated(payload: Buffer, count: number): Generator<Buffer> {

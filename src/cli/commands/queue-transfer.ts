@@ -107,26 +107,42 @@ async function exportTo(
     options.messages === true ? 'messages' : 'queues',
   );
   let messages = 0;
+  let isInterrupted = false;
+  // What goes to standard output needs no tidying up.
+  const stopListening =
+    options.output === undefined
+      ? undefined
+      : context.io.onInterrupt?.(() => {
+          isInterrupted = true;
+          api.close();
+        });
+  const goOn = (): void => {
+    if (isInterrupted) throw new Error('interrupted');
+  };
   try {
     const found = names.length === 0 ? await allQueues(api) : await namedQueues(api, names);
     writer.line({ type: formatName, version: formatVersion, queues: found.length });
     for (const queue of found) writer.line({ type: 'queue', ...queue });
     if (options.messages === true) {
       for (const { name } of found) {
+        goOn();
         for await (const message of storedMessages(api, name, 'base64', Infinity)) {
+          goOn();
           writer.line({ type: 'message', queue: name, ...message });
           messages += 1;
           progress.at(messages);
         }
       }
     }
+    goOn();
     writer.line({ type: 'end', queues: found.length, messages });
     writer.finish();
     return { queues: found.length, messages };
   } catch (error) {
     writer.abandon();
-    throw error;
+    throw isInterrupted ? new CommandError(exitCode.failed, 'interrupted; nothing was kept') : error;
   } finally {
+    stopListening?.();
     progress.stop();
   }
 }

@@ -9,7 +9,7 @@ import { type Command, Option } from 'commander';
 import type { ApiClient } from '../api-client.js';
 import { type CommandContext, withExamples } from '../context.js';
 import { CommandError, exitCode } from '../io.js';
-import { type ApiOptions, wholeNumber, withApi, withYes } from '../option.js';
+import { type ApiOptions, longWork, wholeNumber, withApi, withYes } from '../option.js';
 import { rateText, spanText } from '../text.js';
 import { addQueuePeek } from './queue-peek.js';
 import { type QueueOptions, queueBody, withQueueSettings } from './queue-options.js';
@@ -197,6 +197,7 @@ function addPurge(queues: Command, context: CommandContext): void {
         .command('purge')
         .description('delete all messages of queues, also those in flight')
         .argument('<name...>', 'names of the queues'),
+      longWork,
     ),
   ).action(async (names: readonly string[], options: ManyOptions) => {
     await context.confirm(`Delete all messages of ${names.join(', ')}?`, options.yes);
@@ -240,6 +241,7 @@ function addMove(queues: Command, context: CommandContext): void {
       .description('move messages from one queue to another, oldest first')
       .argument('<from>', 'name of the queue that they leave')
       .argument('<to>', 'name of the queue that they go to'),
+    longWork,
   )
     .option(
       '--count <count>',
