@@ -3,6 +3,7 @@ import { describe, expect, test } from 'vitest';
 
 import { RawClient } from '../harness/raw-client.js';
 import { testScope } from '../harness/scope.js';
+import { sleep } from '../harness/wait.js';
 import { hasChromium } from './chromium.js';
 import { dashboardSuite } from './suite.js';
 
@@ -56,6 +57,34 @@ describe.skipIf(!hasChromium)('clients', () => {
     await client.expectClosed();
     visit.allow(/404/);
     await visit.sees('Client ID not found');
+    visit.expectClean();
+  });
+
+  test('a client is shown although every answer takes longer than the page waits between two [broker]', async () => {
+    await RawClient.connect(testScope(), suite.broker, { clientId: 'far-away', protocolVersion: 5 });
+    const visit = await suite.open();
+    await visit.page.route('**/api/v5/clients/far-away', async (route) => {
+      await sleep(3000);
+      // The page may have given it up.
+      await route.continue().catch(() => undefined);
+    });
+    await visit.go('clients/far-away');
+    await visit.sees('MQTT 5.0');
+    visit.expectClean();
+  });
+
+  test('a client whose id is a step of an address is listed, and nothing else is asked for in its place [broker]', async () => {
+    await RawClient.connect(testScope(), suite.broker, { clientId: '..' });
+    const visit = await suite.open();
+    const paths: string[] = [];
+    visit.page.on('request', (request) => paths.push(new URL(request.url()).pathname));
+    await visit.go('clients');
+    await visit.page.getByRole('link', { name: '..', exact: true }).click();
+    await visit.page.getByRole('heading', { level: 1, name: 'Client ..' }).waitFor();
+    await visit.sees('in a web address these names are steps');
+    expect(await visit.button('Disconnect').isDisabled()).toBe(true);
+    await visit.settled();
+    expect(paths.filter((path) => path.endsWith('/v5/') || path.endsWith('/v5/subscriptions'))).toEqual([]);
     visit.expectClean();
   });
 

@@ -94,6 +94,54 @@ describe.runIf(hasChromium)('the form of a queue', () => {
   });
 });
 
+describe.runIf(hasChromium)('a dialog whose action runs', () => {
+  test('is closed by nothing, and says why the action failed when it did [broker]', async () => {
+    const visit = await suite.open();
+    let answer = (): void => undefined;
+    const asked = new Promise<void>((resolve) => {
+      answer = resolve;
+    });
+    await visit.page.route('**/api/v5/queues', async (route) => {
+      await asked;
+      await route.fulfill({ status: 500, json: { code: 'INTERNAL_ERROR', message: 'The disk is full.' } });
+    });
+    visit.allow(/500/);
+    await visit.go('queues');
+    await visit.button('Create queue').click();
+    const dialog = visit.page.getByRole('dialog');
+    await visit.field('Topic filter').fill('late');
+    await dialog.getByRole('button', { name: 'Create queue' }).click();
+    await dialog.locator('[aria-busy="true"]').waitFor();
+    expect(await dialog.getByRole('button', { name: 'Cancel' }).isDisabled()).toBe(true);
+    expect(await dialog.getByRole('button', { name: 'Close' }).isDisabled()).toBe(true);
+    // The browser itself closes a dialog at the second Escape in a row.
+    for (let press = 0; press < 3; press++) await visit.page.keyboard.press('Escape');
+    await visit.expectAccessible('a dialog whose action runs');
+    answer();
+    await dialog.getByRole('alert').getByText('The disk is full.').waitFor();
+    await visit.page.keyboard.press('Escape');
+    await dialog.waitFor({ state: 'detached' });
+    visit.expectClean();
+  });
+});
+
+describe.runIf(hasChromium)('the list of queues', () => {
+  test('goes to its last page when the page that is shown has no rows any more [broker]', async () => {
+    await suite.broker.rest.createQueue('paged/1');
+    await suite.broker.rest.createQueue('paged/2');
+    const visit = await suite.open();
+    await visit.go('queues?search=paged&limit=1&page=2');
+    await visit.row('/paged/2').waitFor();
+    await visit.button('Delete /paged/2').click();
+    await visit.field('Type /paged/2 to confirm').fill('/paged/2');
+    await visit.button('Delete queue').click();
+    await visit.row('/paged/1').waitFor();
+    await visit.sees('1–1 of 1');
+    expect(visit.page.url()).toContain('page=1');
+    visit.expectClean();
+  });
+});
+
 describe.runIf(hasChromium)('the page of a queue', () => {
   test('publishes, shows each message as text, JSON and hex, and empties the queue [broker]', async () => {
     const visit = await suite.open();

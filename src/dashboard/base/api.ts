@@ -4,7 +4,7 @@
  * Always true: every request carries the bearer token; every failure is an `ApiError` whose message can be shown as it is; a
  * token that is no longer good leads to the login page. Answers are trusted to have the shape of the API's document. A
  * request that takes longer than 30 s is given up, unless it was said to be long. The API is found beside the
- * dashboard, below whatever path a proxy adds.
+ * dashboard, below whatever path a proxy adds. Nothing is asked of what is called `.` or `..`: in an address these are steps.
  */
 import { endSession, session } from './session.js';
 
@@ -33,8 +33,15 @@ const timeoutMs = 30_000;
 /** For work on all messages of a queue. */
 export const longTimeoutMs = 3_600_000;
 
-/** Full address of an API path: `apiUrl('/queues', { limit: 10 })`. Segments of `path` are already encoded. */
+/**
+ * Full address of an API path: `apiUrl('/queues', { limit: 10 })`. Segments of `path` are already encoded; throws for one that is a
+ * step to another path, which no encoding prevents.
+ */
 export function apiUrl(path: string, query: Query = {}): URL {
+  if (path.split('/').some((segment) => segment === '.' || segment === '..')) {
+    const text = 'What is called . or .. cannot be asked for: in a web address these names are steps.';
+    throw new ApiError(0, 'NO_ADDRESS', text);
+  }
   const url = new URL(`.${path}`, apiBase);
   for (const [name, value] of Object.entries(query)) {
     if (value !== undefined && value !== '') url.searchParams.set(name, String(value));
@@ -50,27 +57,27 @@ export function authorization(): Record<string, string> {
 
 /** Reads. */
 export function get<T>(path: string, query: Query = {}, signal?: AbortSignal): Promise<T> {
-  return call<T>('GET', apiUrl(path, query), undefined, signal);
+  return call<T>('GET', path, query, undefined, signal);
 }
 
 /** Creates or does; what may take long says so with `mostMs`. */
 export function post<T>(path: string, body?: unknown, signal?: AbortSignal, mostMs = timeoutMs): Promise<T> {
-  return call<T>('POST', apiUrl(path), body, signal, mostMs);
+  return call<T>('POST', path, {}, body, signal, mostMs);
 }
 
 /** Replaces. */
 export function put<T>(path: string, body?: unknown): Promise<T> {
-  return call<T>('PUT', apiUrl(path), body);
+  return call<T>('PUT', path, {}, body);
 }
 
 /** Changes some fields. */
 export function patch<T>(path: string, body?: unknown): Promise<T> {
-  return call<T>('PATCH', apiUrl(path), body);
+  return call<T>('PATCH', path, {}, body);
 }
 
 /** Deletes. */
 export function remove(path: string): Promise<void> {
-  return call<void>('DELETE', apiUrl(path));
+  return call<void>('DELETE', path);
 }
 
 /** What to tell a person about anything that was thrown. */
@@ -79,17 +86,19 @@ export function messageOf(error: unknown): string {
 }
 
 /** True for the error of a request that its caller gave up. */
-export function isAborted(error: unknown): boolean {
+function isAborted(error: unknown): boolean {
   return error instanceof DOMException && error.name === 'AbortError';
 }
 
 async function call<T>(
   method: string,
-  url: URL,
+  path: string,
+  query: Query = {},
   body?: unknown,
   signal?: AbortSignal,
   mostMs = timeoutMs,
 ): Promise<T> {
+  const url = apiUrl(path, query);
   const timeout = AbortSignal.timeout(mostMs);
   const headers = authorization();
   if (body !== undefined) headers['content-type'] = 'application/json';

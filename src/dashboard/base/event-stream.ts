@@ -3,7 +3,7 @@
  *
  * Always true: while it is open there is one request or a timer for the next; the pause after a failure grows from 1 s to
  * 30 s, with chance so that many browsers do not come back at once, and starts again after an event. A stream that says
- * nothing for 15 s counts as lost. An event that is too long ends it: memory stays bounded.
+ * nothing for 15 s, from the request on, counts as lost. An event that is too long ends it: memory stays bounded.
  */
 import { apiUrl, authorization, failure, type Query } from './api.js';
 import { EventParser } from './event-parser.js';
@@ -75,6 +75,21 @@ export class EventStream {
 
   /** True for a stream that told something and was then ended by the broker, as it does from time to time. */
   async #read(path: string, query: Query, abort: AbortController): Promise<boolean> {
+    let silence = 0;
+    const listen = () => {
+      clearTimeout(silence);
+      silence = window.setTimeout(() => abort.abort(), silenceMaxMs);
+    };
+    listen();
+    try {
+      return await this.#follow(path, query, abort, listen);
+    } finally {
+      clearTimeout(silence);
+    }
+  }
+
+  /** `heard` is called whenever the broker has said something. */
+  async #follow(path: string, query: Query, abort: AbortController, heard: () => void): Promise<boolean> {
     const sent = session.value?.token;
     const response = await fetch(apiUrl(path, query), {
       headers: { ...authorization(), accept: 'text/event-stream' },
@@ -83,13 +98,14 @@ export class EventStream {
       signal: abort.signal,
     });
     if (!response.ok || response.body === null) throw failure(response, await response.text(), sent);
+    heard();
     this.#listener.state('open');
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     const parser = new EventParser();
     let wasGood = false;
     for (;;) {
-      const silence = setTimeout(() => abort.abort(), silenceMaxMs);
-      const { done, value } = await reader.read().finally(() => clearTimeout(silence));
+      const { done, value } = await reader.read();
+      heard();
       if (done) return wasGood;
       for (const { name, data } of parser.push(value)) {
         wasGood = true;

@@ -1,12 +1,13 @@
 /**
  * A hook that reads from the API and reads again: on demand, when what it depends on changes, or in intervals. In the browser.
  *
- * Always true: only the newest request counts, an older one is given up; old data stays visible while new data is on its way
- * and when that fails; nothing is asked while the tab is hidden. What is shown is never a mixture of two answers.
+ * Always true: only the newest request counts, an older one is given up; an interval asks nothing while an answer is awaited, so
+ * a slow broker is shown, too; old data stays visible while new data is on its way and when that fails; nothing is asked while
+ * the tab is hidden. What is shown is never a mixture of two answers.
  */
 import { useCallback, useEffect, useRef, useState } from 'preact/hooks';
 
-import { isAborted, messageOf } from './api.js';
+import { messageOf } from './api.js';
 
 /** What was read, and how it stands. */
 export interface Resource<T> {
@@ -44,10 +45,13 @@ export function useResource<T>(
     setState((old) => ({ ...old, isLoading: true }));
     latest.current(abort.signal).then(
       (data) => {
-        if (!abort.signal.aborted) setState({ data, error: '', isLoading: false });
+        if (abort.signal.aborted) return;
+        running.current = undefined;
+        setState({ data, error: '', isLoading: false });
       },
       (error: unknown) => {
-        if (abort.signal.aborted || isAborted(error)) return;
+        if (abort.signal.aborted) return;
+        running.current = undefined;
         setState((old) => ({ data: old.data, error: messageOf(error), isLoading: false }));
       },
     );
@@ -61,7 +65,7 @@ export function useResource<T>(
   useEffect(() => {
     if (intervalMs === 0) return undefined;
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') reload();
+      if (document.visibilityState === 'visible' && running.current === undefined) reload();
     }, intervalMs);
     return () => clearInterval(timer);
   }, [reload, intervalMs]);

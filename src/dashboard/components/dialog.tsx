@@ -3,7 +3,7 @@
  *
  * Always true: the focus stays inside while it is open and returns to where it was; Escape and the close button both call
  * `onClose`; the page behind is inert. A confirmation of something that cannot be undone may ask for a name to be typed; its
- * button works only then. While an action runs the dialog stays, and shows why it failed if it did.
+ * button works only then. While an action runs (`isBusy`) nothing closes the dialog, and it shows why the action failed if it did.
  */
 import type { ComponentChildren } from 'preact';
 import { useEffect, useId, useRef, useState } from 'preact/hooks';
@@ -16,6 +16,8 @@ import { Fault } from './fault.js';
 /** Open as long as it is rendered. `onSubmit` makes its content a form: Enter submits. */
 export function Dialog(props: {
   title: string;
+  /** An action runs: the dialog stays until its outcome is known. */
+  isBusy?: boolean;
   onClose: () => void;
   onSubmit?: () => void;
   isWide?: boolean;
@@ -24,11 +26,15 @@ export function Dialog(props: {
 }) {
   const dialog = useRef<HTMLDialogElement>(null);
   const titleId = useId();
+  const isBusy = props.isBusy === true;
+  const isOpen = useRef(false);
   useEffect(() => {
     const element = dialog.current;
     const before = document.activeElement;
     element?.showModal();
+    isOpen.current = true;
     return () => {
+      isOpen.current = false;
       element?.close();
       // What opened it may be gone with what was deleted.
       const after = before?.isConnected === true ? before : document.querySelector('#page-title');
@@ -48,12 +54,18 @@ export function Dialog(props: {
       aria-labelledby={titleId}
       onCancel={(event) => {
         event.preventDefault();
-        props.onClose();
+        if (!isBusy) props.onClose();
+      }}
+      onClose={() => {
+        // A second Escape closes it whatever the handler above says.
+        if (!isOpen.current) return;
+        if (isBusy) dialog.current?.showModal();
+        else props.onClose();
       }}
     >
       <div class="dialog-head">
         <h2 id={titleId}>{props.title}</h2>
-        <Button kind="link" label="Close" onClick={props.onClose}>
+        <Button kind="link" label="Close" isDisabled={isBusy} onClick={props.onClose}>
           ×
         </Button>
       </div>
@@ -103,11 +115,14 @@ export function ConfirmDialog(props: {
   return (
     <Dialog
       title={props.title}
+      isBusy={isBusy}
       onClose={props.onClose}
       onSubmit={() => void confirm()}
       actions={
         <>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={props.onClose}>
+            Cancel
+          </Button>
           <Button
             type="submit"
             kind={props.isDanger === false ? 'primary' : 'danger'}

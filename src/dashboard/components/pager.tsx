@@ -2,8 +2,11 @@
  * Steps through the pages of a list whose length is known. In the browser.
  *
  * Always true: it says which entries are shown and of how many; at the first and last page the step that leads nowhere is
- * disabled. Page numbers begin at 1. The caller keeps page and size, best in the query of the address.
+ * disabled; a page beyond the last, as after its last entry was deleted, leads to the last. Page numbers begin at 1. The caller
+ * keeps page and size, best in the query of the address.
  */
+import { useEffect } from 'preact/hooks';
+
 import { count } from '../base/format.js';
 import { Button } from './button.js';
 
@@ -19,6 +22,9 @@ export function Pager(props: {
 }) {
   const { page, limit, total } = props;
   const pages = Math.max(1, Math.ceil(total / limit));
+  useEffect(() => {
+    if (page > pages) props.onPage(pages);
+  }, [page, pages]);
   const first = total === 0 ? 0 : (page - 1) * limit + 1;
   return (
     <nav class="pager" aria-label="Pages of the list">

@@ -139,7 +139,7 @@ function ClientList() {
         rows={data?.data ?? []}
         rowKey={({ clientid }) => clientid}
         empty={
-          data === undefined ? undefined : isSearch ? (
+          data === undefined || data.meta.count > 0 ? undefined : isSearch ? (
             <EmptyState title="No client fits the search." />
           ) : (
             <EmptyState title="No client is connected.">

@@ -42,11 +42,14 @@ export function SubscribeDialog(props: { clientId: string; onClose: () => void }
   return (
     <Dialog
       title={`Subscribe ${props.clientId}`}
+      isBusy={isBusy}
       onClose={props.onClose}
       onSubmit={() => void subscribe()}
       actions={
         <>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={props.onClose}>
+            Cancel
+          </Button>
           <Button type="submit" kind="primary" isBusy={isBusy} isDisabled={topic === ''}>
             Subscribe
           </Button>

@@ -55,11 +55,14 @@ export function CreateKeyDialog(props: { onMade: (made: NewKey) => void; onClose
   return (
     <Dialog
       title="Create an API key"
+      isBusy={isBusy}
       onClose={props.onClose}
       onSubmit={() => void create()}
       actions={
         <>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={props.onClose}>
+            Cancel
+          </Button>
           <Button type="submit" kind="primary" isBusy={isBusy} isDisabled={!isReady}>
             Create
           </Button>

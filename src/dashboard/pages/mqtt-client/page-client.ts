@@ -3,7 +3,8 @@
  *
  * Always true: it lives until it is closed or the person signs out, also while another page is shown; it never connects again
  * by itself, so that what is shown is what was asked for. Messages are handled one after the other, each acknowledged when its
- * working time is over, as by a worker that does one thing at a time. The library is loaded with the first connection.
+ * working time is over, as by a worker that does one thing at a time. A connection that was given up changes nothing any more.
+ * The library is loaded with the first connection.
  */
 import { signal } from '@preact/signals';
 import type { LibraryClient, LibraryError } from 'mqtt/dist/mqtt.esm';
@@ -113,29 +114,40 @@ export class PageClient {
       return;
     }
     this.#client = client;
+    const isCurrent = () => client === this.#client;
     client.handleMessage = (_packet, done) => {
-      if (this.workMs.value === 0) done();
-      else setTimeout(done, this.workMs.value);
+      // What comes later is not shown, so it is not acknowledged: the broker has to give it to somebody else.
+      const finish = () => {
+        if (isCurrent()) done();
+      };
+      if (this.workMs.value === 0) finish();
+      else setTimeout(finish, this.workMs.value);
     };
     client.on('connect', (connack) => {
+      if (!isCurrent()) return;
       const assigned = connack.properties?.assignedClientIdentifier;
       if (assigned !== undefined) this.settings.value = { ...this.settings.value, clientId: assigned };
       if (connack.sessionPresent !== true) this.subscriptions.value = [];
       this.state.value = 'connected';
     });
     client.on('packetreceive', ({ cmd, reasonCode = 0 }) => {
+      if (!isCurrent()) return;
       if (cmd === 'puback' || cmd === 'pubrec') this.#acknowledged = reasonCode;
     });
-    client.on('message', (_topic, _payload, packet) => this.received.add(packet));
+    client.on('message', (_topic, _payload, packet) => {
+      if (isCurrent()) this.received.add(packet);
+    });
     client.on('disconnect', ({ reasonCode = 0, properties }) => {
+      if (!isCurrent()) return;
       this.fault.value = reasonText(reasonCode, properties?.reasonString);
     });
     client.on('error', (error) => {
+      if (!isCurrent()) return;
       this.fault.value = connectFault(error);
       client.end(true);
     });
     client.on('close', () => {
-      if (client !== this.#client) return;
+      if (!isCurrent()) return;
       if (this.fault.value !== '') this.#end(this.fault.value);
       else if (this.state.value === 'connected') this.#end('The broker has closed the connection.');
       else this.#end('There was no connection. The broker may be gone, or your login too old: log in again.');
@@ -145,8 +157,10 @@ export class PageClient {
   /** Ends the connection, or the attempt to make one. */
   disconnect(): void {
     const client = this.#client;
+    const wasConnected = this.state.value === 'connected';
     this.#end('');
-    client?.end(false);
+    // Where there is no connection yet, the library would keep the farewell until there is one.
+    client?.end(!wasConnected);
   }
 
   /** Subscribes; rejects with what the broker said. */

@@ -4,7 +4,7 @@
  * Always true: every figure comes from the one event stream, nothing is polled; charts begin when the dashboard was opened and
  * keep ten minutes. What a shard does is a table, because shards are few and names matter.
  */
-import { bytes, count, duration, percent, rate, shortCount } from '../../base/format.js';
+import { bytes, count, duration, percent, plural, rate, shortCount } from '../../base/format.js';
 import { overview, samples } from '../../base/live.js';
 import { session } from '../../base/session.js';
 import type { ShardReading } from '../../base/types.js';
@@ -112,7 +112,7 @@ export function OverviewPage() {
   return (
     <Page title="Overview">
       <Stats>
-        <Stat label="Connections" value={count(now.connections)} note={`${count(now.sessions)} sessions`} />
+        <Stat label="Connections" value={count(now.connections)} note={plural(now.sessions, 'session')} />
         <Stat
           label="Messages in"
           value={rate(now.messages_in_per_s)}
@@ -123,7 +123,7 @@ export function OverviewPage() {
           value={rate(now.messages_out_per_s)}
           note={`${bytes(now.bytes_out_per_s)}/s`}
         />
-        <Stat label="Waiting" value={count(now.queues.ready)} note={`${count(now.queues.count)} queues`} />
+        <Stat label="Waiting" value={count(now.queues.ready)} note={plural(now.queues.count, 'queue')} />
         <Stat label="In flight" value={count(now.queues.in_flight)} note="not yet acknowledged" />
         <Stat label="Oldest waiting" value={duration(now.queues.oldest_age_ms)} />
         <Stat

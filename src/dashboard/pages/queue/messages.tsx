@@ -4,7 +4,7 @@
  * Always true: looking takes no message away and changes no delivery; the list stands still until it is read again. Pages are
  * known by their cursors, so going back shows what stands there now.
  */
-import { useState } from 'preact/hooks';
+import { useMemo, useState } from 'preact/hooks';
 
 import { get } from '../../base/api.js';
 import { bytes, count, duration } from '../../base/format.js';
@@ -24,6 +24,8 @@ interface MessagePage {
 
 const pageSize = 50;
 const previewCharsMax = 80;
+/** Of the payload as base64, a multiple of 4: enough for the preview, however many bytes a character takes. */
+const previewBase64Max = 480;
 
 /** `path` is the queue's in the API. */
 export function Messages(props: { path: string; isLastvalue: boolean }) {
@@ -40,6 +42,19 @@ export function Messages(props: { path: string; isLastvalue: boolean }) {
     [props.path, cursor],
   );
   const next = data?.meta.cursor;
+  // The page around it is drawn with every reading of the figures, the rows only when they were read again.
+  const table = useMemo(
+    () => (
+      <Table
+        caption="Messages"
+        columns={columnsOf(data?.readAtMs ?? 0, props.isLastvalue, setOpen)}
+        rows={data?.data ?? []}
+        rowKey={({ offset }) => String(offset)}
+        empty={data === undefined ? null : <EmptyState title="The queue holds no messages." />}
+      />
+    ),
+    [data, props.isLastvalue],
+  );
   return (
     <>
       <div class="toolbar">
@@ -60,13 +75,7 @@ export function Messages(props: { path: string; isLastvalue: boolean }) {
         <span class="soft">Oldest first. Looking takes nothing away.</span>
       </div>
       <Fault text={error} onRetry={reload} />
-      <Table
-        caption="Messages"
-        columns={columnsOf(data?.readAtMs ?? 0, props.isLastvalue, setOpen)}
-        rows={data?.data ?? []}
-        rowKey={({ offset }) => String(offset)}
-        empty={data === undefined ? null : <EmptyState title="The queue holds no messages." />}
-      />
+      {table}
       {open === undefined ? null : <MessageDialog message={open} onClose={() => setOpen(undefined)} />}
     </>
   );
@@ -144,7 +153,8 @@ function columnsOf(
 }
 
 function preview(message: QueuedMessage): string {
-  const text = textOf(fromBase64(message.payload));
+  const isCut = message.payload.length > previewBase64Max;
+  const text = textOf(fromBase64(message.payload.slice(0, previewBase64Max)), isCut);
   if (text === undefined) return `${message.payload_size} bytes of binary data`;
-  return text.length > previewCharsMax ? `${text.slice(0, previewCharsMax)}…` : text;
+  return isCut || text.length > previewCharsMax ? `${text.slice(0, previewCharsMax)}…` : text;
 }

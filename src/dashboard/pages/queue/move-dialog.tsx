@@ -51,11 +51,14 @@ export function MoveDialog(props: { name: string; path: string; onClose: () => v
   return (
     <Dialog
       title={`Move messages of ${props.name}`}
+      isBusy={isBusy}
       onClose={props.onClose}
       onSubmit={() => void move()}
       actions={
         <>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={props.onClose}>
+            Cancel
+          </Button>
           <Button type="submit" kind="primary" isBusy={isBusy} isDisabled={target === ''}>
             Move
           </Button>

@@ -109,7 +109,7 @@ export function QueuesPage() {
         onSort={(key, next) => setQuery({ sort: key, order: next, page: '' })}
         onRange={onRange}
         top={`${asked} ${page} ${limit}`}
-        empty={data === undefined ? null : <Nothing search={asked} />}
+        empty={data === undefined || data.meta.count > 0 ? null : <Nothing search={asked} />}
       />
       {data === undefined ? null : (
         <Pager

@@ -104,11 +104,14 @@ export function QueueFormDialog(props: {
     <Dialog
       title={isNew ? 'Create a queue' : `Change ${queue.name}`}
       isWide
+      isBusy={isBusy}
       onClose={props.onClose}
       onSubmit={() => void submit()}
       actions={
         <>
-          <Button onClick={props.onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={props.onClose}>
+            Cancel
+          </Button>
           <Button type="submit" kind="primary" isBusy={isBusy}>
             {isNew ? 'Create queue' : 'Save changes'}
           </Button>

@@ -7,7 +7,7 @@
 import { useState } from 'preact/hooks';
 
 import { get, remove } from '../../base/api.js';
-import { bytes, count, duration } from '../../base/format.js';
+import { bytes, duration, plural } from '../../base/format.js';
 import { place, setQuery } from '../../base/router.js';
 import { mayWrite } from '../../base/session.js';
 import type { Page as ApiPage } from '../../base/types.js';
@@ -119,7 +119,7 @@ export function RetainedPage() {
         rows={data?.data ?? []}
         rowKey={(message) => message.topic}
         empty={
-          data === undefined ? undefined : (
+          data === undefined || data.meta.count > 0 ? undefined : (
             <EmptyState
               title={filter === '' ? 'No message is retained.' : 'No retained message matches this filter.'}
             />
@@ -164,7 +164,7 @@ export function RetainedPage() {
         >
           <p>
             {filter === ''
-              ? `${count(total)} messages are`
+              ? `${plural(total, 'message')} ${total === 1 ? 'is' : 'are'}`
               : 'All messages, not only those of this filter, are'}{' '}
             lost. Messages in queues stay.
           </p>

@@ -85,7 +85,7 @@ export function SubscriptionsPage() {
         rows={data?.data ?? []}
         rowKey={({ clientid, topic }) => `${clientid}\n${topic}`}
         empty={
-          data === undefined ? undefined : (
+          data === undefined || data.meta.count > 0 ? undefined : (
             <EmptyState
               title={isSearch ? 'No subscription fits the search.' : 'Nobody has subscribed to anything.'}
             />

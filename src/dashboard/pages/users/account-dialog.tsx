@@ -43,11 +43,14 @@ export function AccountDialog({ account, onClose }: { account?: Account; onClose
   return (
     <Dialog
       title={isNew ? 'Create a user' : `Edit ${username}`}
+      isBusy={isBusy}
       onClose={onClose}
       onSubmit={() => void save()}
       actions={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={onClose}>
+            Cancel
+          </Button>
           <Button type="submit" kind="primary" isBusy={isBusy} isDisabled={!isReady}>
             {isNew ? 'Create' : 'Save'}
           </Button>

@@ -44,11 +44,14 @@ export function PasswordDialog({ onClose }: { onClose: () => void }) {
   return (
     <Dialog
       title="Change my password"
+      isBusy={isBusy}
       onClose={onClose}
       onSubmit={() => void change()}
       actions={
         <>
-          <Button onClick={onClose}>Cancel</Button>
+          <Button isDisabled={isBusy} onClick={onClose}>
+            Cancel
+          </Button>
           <Button type="submit" kind="primary" isBusy={isBusy} isDisabled={!isReady}>
             Change
           </Button>
