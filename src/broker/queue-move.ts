@@ -9,6 +9,8 @@
  * of the source's shard ends the hold, so that messages of that one step may be delivered and moved.
  */
 import type { PeekedMessage, QueueDefinition } from '../queue/definition.js';
+import { KeyEvaluationError } from '../queue/key-expression/error.js';
+import { compileKeyExpression } from '../queue/key-expression/key-expression.js';
 import {
   MessageFlag,
   PublishStatus,
@@ -97,13 +99,17 @@ export class QueueMove {
       () => void this.#source.holdQueue(from, holdMs).catch(() => undefined),
       renewMs,
     );
-    const statuses = await this.#store(to, messages).finally(() => clearInterval(renewal));
-    const stored = messages
+    const keyed = messages.filter(hasKeyFor(to));
+    const statuses =
+      keyed.length === 0 ? [] : await this.#store(to, keyed).finally(() => clearInterval(renewal));
+    clearInterval(renewal);
+    const stored = keyed
       .filter((_, index) => statuses[index] === PublishStatus.stored)
       .map(({ offset }) => offset);
     const ended = stored.length > 0 ? await this.#source.discard(from, stored) : 0;
     const failure = statuses.find((status) => status !== PublishStatus.stored);
-    return { stored, ended, status: failure ?? PublishStatus.stored };
+    const keyFault = keyed.length < messages.length ? PublishStatus.keyError : undefined;
+    return { stored, ended, status: failure ?? keyFault ?? PublishStatus.stored };
   }
 
   /** Some that were stored were not ended. That they are gone by themselves (expired, overwritten) is in order. */
@@ -164,6 +170,42 @@ export class QueueMove {
     }
     return statuses;
   }
+}
+
+/**
+ * Tells which messages the target stores. A queue with `on_key_error: drop` says of a publish without a key that it was stored;
+ * one that is moved shall stay instead.
+ */
+function hasKeyFor({ isLastvalue, keyErrorPolicy, keyExpression }: QueueDefinition) {
+  if (!isLastvalue || keyErrorPolicy !== 'drop') return () => true;
+  const expression = compileKeyExpression(keyExpression);
+  return (message: PeekedMessage): boolean => {
+    const nowMs = Date.now();
+    try {
+      expression.evaluate({
+        id: '',
+        qos: message.qos,
+        from: message.from,
+        dup: false,
+        retain: message.retain,
+        topic: message.topicName,
+        payload: message.payload,
+        timestampMs: nowMs,
+        username: undefined,
+        peername: undefined,
+        peerhost: undefined,
+        protoVer: 5,
+        clientAttrs: undefined,
+        propertyBytes: message.properties,
+        nowMs: () => nowMs,
+        random: Math.random,
+      });
+      return true;
+    } catch (error) {
+      if (error instanceof KeyEvaluationError) return false;
+      throw error;
+    }
+  };
 }
 
 function rangesOf(message: PeekedMessage): PublishRanges {

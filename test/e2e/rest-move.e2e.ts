@@ -107,25 +107,29 @@ test('a last-value queue takes the newest of each key [broker]', async () => {
   expect(await contents('latest')).toEqual(['27', '28', '29']);
 });
 
-test('a message that the other queue refuses stays, and those after it in the same step are in one queue only [broker]', async () => {
-  await create('keyed', {
-    is_lastvalue: true,
-    key_expression: 'upper(message.headers.properties.User-Property.key)',
-    on_key_error: 'reject',
-  });
-  await create('mixed');
-  const messages = numbers(0, 12).map((payload) => ({
-    topic: 'mixed/x',
-    payload,
-    qos: 1,
-    ...(payload === '4' ? {} : { properties: { user_properties: { key: payload } } }),
-  }));
-  expect(await broker.rest.post('/publish/bulk', messages)).toMatchObject({ status: 200 });
-  const { status, body } = await broker.rest.post('/queues/mixed/move', { to: 'keyed' });
-  expect({ status, message: body['message'] }).toEqual({
-    status: 400,
-    message: 'The key expression of the other queue failed for a message; 11 messages were moved',
-  });
-  expect(await contents('mixed')).toEqual(['4']);
-  expect(await contents('keyed')).toEqual(numbers(0, 12).filter((each) => each !== '4'));
-});
+test.each(['reject', 'drop'])(
+  'a message that has no key in the other queue (%s) stays, and those after it in the same step are in one queue only [broker]',
+  async (policy) => {
+    const [keyed, mixed] = [`keyed-${policy}`, `mixed-${policy}`];
+    await create(keyed, {
+      is_lastvalue: true,
+      key_expression: 'upper(message.headers.properties.User-Property.key)',
+      on_key_error: policy,
+    });
+    await create(mixed);
+    const messages = numbers(0, 12).map((payload) => ({
+      topic: `${mixed}/x`,
+      payload,
+      qos: 1,
+      ...(payload === '4' ? {} : { properties: { user_properties: { key: payload } } }),
+    }));
+    expect(await broker.rest.post('/publish/bulk', messages)).toMatchObject({ status: 200 });
+    const { status, body } = await broker.rest.post(`/queues/${mixed}/move`, { to: keyed });
+    expect({ status, message: body['message'] }).toEqual({
+      status: 400,
+      message: 'The key expression of the other queue failed for a message; 11 messages were moved',
+    });
+    expect(await contents(mixed)).toEqual(['4']);
+    expect(await contents(keyed)).toEqual(numbers(0, 12).filter((each) => each !== '4'));
+  },
+);
