@@ -93,23 +93,21 @@ export class QueueMove {
     to: QueueDefinition,
     messages: readonly PeekedMessage[],
   ): Promise<{ stored: readonly number[]; ended: number; status: PublishStatus }> {
-    if (messages.length === 0) return { stored: [], ended: 0, status: PublishStatus.stored };
+    const keyed = messages.filter(hasKeyFor(to));
+    const keyFault = keyed.length < messages.length ? PublishStatus.keyError : PublishStatus.stored;
+    if (keyed.length === 0) return { stored: [], ended: 0, status: keyFault };
     // A shard that is down holds nothing.
     const renewal = setInterval(
       () => void this.#source.holdQueue(from, holdMs).catch(() => undefined),
       renewMs,
     );
-    const keyed = messages.filter(hasKeyFor(to));
-    const statuses =
-      keyed.length === 0 ? [] : await this.#store(to, keyed).finally(() => clearInterval(renewal));
-    clearInterval(renewal);
+    const statuses = await this.#store(to, keyed).finally(() => clearInterval(renewal));
     const stored = keyed
       .filter((_, index) => statuses[index] === PublishStatus.stored)
       .map(({ offset }) => offset);
     const ended = stored.length > 0 ? await this.#source.discard(from, stored) : 0;
     const failure = statuses.find((status) => status !== PublishStatus.stored);
-    const keyFault = keyed.length < messages.length ? PublishStatus.keyError : undefined;
-    return { stored, ended, status: failure ?? keyFault ?? PublishStatus.stored };
+    return { stored, ended, status: failure ?? keyFault };
   }
 
   /** Some that were stored were not ended. That they are gone by themselves (expired, overwritten) is in order. */
