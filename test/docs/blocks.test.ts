@@ -6,7 +6,7 @@ import { blocksOf, isPrinted } from './document.js';
 describe('commands in documents', () => {
   const documents = filesOf('.', /\.md$/);
   const blocks = documents.flatMap(({ path, text }) =>
-    blocksOf(text).map((block) => ({ ...block, path, place: `${path}:${block.line}` })),
+    blocksOf(text, path).map((block) => ({ ...block, path, place: `${path}:${block.line}` })),
   );
 
   test('every block of commands says whether the tests run it [broker]', () => {
@@ -70,6 +70,9 @@ describe('commands in documents', () => {
       '26 unmarked',
       '30 run',
     ]);
+    const call = '```\nsluice queues list\n```\n';
+    expect(blocksOf(call).map(({ mark }) => mark)).toEqual(['unmarked']);
+    expect(blocksOf(call, 'docs/cli.md')).toEqual([]);
     expect(blocksOf(text).at(-1)?.text).toBe('y \\\n  z\n');
     const [first, second, third] = blocksOf(text);
     expect(first).toMatchObject({ text: 'one\n', output: 'two\n', settings: { A: '1', B: 'x=y' } });

@@ -14,7 +14,7 @@ import { openSession, SharedBroker } from './session.js';
 const documents = filesOf('.', /\.md$/)
   .map(({ path, text }) => ({
     path,
-    blocks: blocksOf(text).filter(({ mark }) => mark !== 'no-run' && mark !== 'unmarked'),
+    blocks: blocksOf(text, path).filter(({ mark }) => mark !== 'no-run' && mark !== 'unmarked'),
   }))
   .filter(({ blocks }) => blocks.length > 0);
 
@@ -40,3 +40,16 @@ test.for(documents)(
     expect(blocks.length).toBeGreaterThan(0);
   },
 );
+
+test('a command in the background that fails is told with what it printed [broker]', async () => {
+  const session = await openSession(testScope(), shared);
+  await session.run({
+    line: 1,
+    mark: 'background',
+    reason: '',
+    text: "sluice version\nsluice sub '$q/jobs' --no-such-option\n",
+    output: 'another line',
+    settings: undefined,
+  });
+  await expect(session.finish()).rejects.toThrow(/ended with 2:[^]*--no-such-option/);
+});

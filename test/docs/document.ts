@@ -21,12 +21,14 @@ export interface Block {
   readonly settings: Readonly<Record<string, string>> | undefined;
 }
 
+/** The document that tells how each command is called. */
+const reference = 'docs/cli.md';
 const shells = new Set(['sh', 'bash', 'shell', 'console', 'zsh']);
 const commandLine =
   /^\s*(?:\$ )?(?:[A-Z_]+=\S+ )*(?:npm|npx|node|curl|sluice|mosquitto_\w+|docker|kubectl|systemctl|sudo|apt-get|git) /m;
 
 /** All blocks of shell commands, in order; also those without a language whose text looks like commands. */
-export function blocksOf(document: string): Block[] {
+export function blocksOf(document: string, file?: string): Block[] {
   const blocks: Block[] = [];
   const parts = document.matchAll(/^( *)(?:```([^\n`]*)\n([^]*?)^\1```|<!-- broker: ([^\n]*?) -->)$/gm);
   let settings: Record<string, string> | undefined;
@@ -40,8 +42,8 @@ export function blocksOf(document: string): Block[] {
     const [language = '', ...words] = info.trim().split(/\s+/);
     const last = blocks.at(-1);
     if (info === 'text output' && last !== undefined) blocks[blocks.length - 1] = { ...last, output: text };
-    // One line about how a command of ours is called is no command.
-    const isUsage = /^sluice [^\n]*\n$/.test(text);
+    // One line about how a command of ours is called is no command: with what stands for something else, or in the reference.
+    const isUsage = /^sluice [^\n]*\n$/.test(text) && (/[[<]/.test(text) || file === reference);
     if (!shells.has(language) && (language !== '' || isUsage || !commandLine.test(text))) continue;
     const [, reason = ''] = /^\w+ no-run: (.+)$/.exec(info) ?? [];
     blocks.push({

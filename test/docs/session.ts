@@ -30,7 +30,7 @@ export class Session {
   readonly #shared: SharedBroker;
   #broker: LaunchedBroker | undefined;
   #brokerCount = 0;
-  readonly #background: { readonly block: Block; readonly running: Running }[] = [];
+  readonly #background: Background[] = [];
 
   constructor(scope: Scope, folder: string, shared: SharedBroker) {
     this.#scope = scope;
@@ -52,11 +52,14 @@ export class Session {
       this.#clientEnvironment(),
     );
     if (block.mark === 'background') {
-      this.#background.push({ block, running });
+      this.#background.push({ block, running, mayEnd: false });
       // What is published to a queue waits; what is published to nobody is gone.
       if (!/\$q(ueue)?\//.test(block.text)) {
         await until(
-          async () => (await this.#subscriptions()) > before,
+          async () => {
+            this.#checkBackground();
+            return (await this.#subscriptions()) > before;
+          },
           () => `line ${block.line} to subscribe:\n${running.output}`,
         );
       }
@@ -71,14 +74,27 @@ export class Session {
     return undefined;
   }
 
-  /** Waits for what the blocks in the background are to print. */
+  /** Waits for what the blocks in the background are to print; throws when one of them has failed. */
   async finish(): Promise<void> {
     for (const { block, running } of this.#background) {
       const { output } = block;
       if (output === undefined) continue;
       await until(
-        () => isPrinted(output, this.#withDefaultPorts(running.printed)),
+        () => {
+          this.#checkBackground();
+          return isPrinted(output, this.#withDefaultPorts(running.printed));
+        },
         () => `line ${block.line} to print\n${output}\nit printed\n${running.output}`,
+      );
+    }
+    this.#checkBackground();
+  }
+
+  #checkBackground(): void {
+    for (const { block, running, mayEnd } of this.#background) {
+      if (mayEnd || running.code === undefined || running.code === 0) continue;
+      throw new Error(
+        `line ${block.line}, in the background, ended with ${running.code}:\n${block.text}\n${running.output}`,
       );
     }
   }
@@ -91,6 +107,9 @@ export class Session {
   }
 
   async #startBroker(command: string, settings: Readonly<Record<string, string>>): Promise<void> {
+    this.#checkBackground();
+    // What runs meets its broker no more.
+    for (const one of this.#background) one.mayEnd ||= one.running.code === undefined;
     if (this.#broker?.isShared === false) await this.#broker.running.end();
     if (command.trim() === 'npm start' && Object.keys(settings).length === 0) {
       this.#broker = await this.#shared.take();
@@ -137,6 +156,14 @@ export class Session {
       }),
     });
   }
+}
+
+/** A block that goes on while the next ones run. */
+interface Background {
+  readonly block: Block;
+  readonly running: Running;
+  /** However: its broker was stopped or emptied. */
+  mayEnd: boolean;
 }
 
 /** A block that asks a broker; others do without one. */
