@@ -1,12 +1,14 @@
 /** Retained messages, settings, logs, API keys and users on their pages. Browser. */
 import { describe, expect, test } from 'vitest';
 
+import { RawClient } from '../harness/raw-client.js';
 import { Rest } from '../harness/rest.js';
+import { testScope } from '../harness/scope.js';
 import { hasChromium } from './chromium.js';
 import { adminPassword, dashboardSuite } from './suite.js';
 
 describe.skipIf(!hasChromium)('pages of the broker', () => {
-  const suite = dashboardSuite({ SLUICE_MAX_CONNECTIONS: '777' });
+  const suite = dashboardSuite({ SLUICE_MAX_CONNECTIONS: '777', EMQX_MQ__MAX_QUEUE_COUNT: '1' });
 
   test('retained messages are searched, looked at, cleared one by one and all together [broker]', async () => {
     const { rest } = suite.broker;
@@ -127,18 +129,37 @@ describe.skipIf(!hasChromium)('pages of the broker', () => {
     const visit = await suite.open();
     await visit.go('logs');
     await visit.settled();
-    // Somebody guesses passwords: the broker warns, and takes no more logins from this address for a while.
-    const rest = new Rest(`${suite.origin}/api/v5`);
-    for (let attempt = 0; attempt < 6; attempt++) {
-      await rest.post('/login', { username: 'nobody', password: 'guess' });
-    }
-    await visit.page.locator('.log > li').first().waitFor();
-    const shown = await visit.page.locator('.log > li').count();
+    // Nothing may be made of the subscription to a queue that is not there: one queue more than the limit.
+    const { rest } = suite.broker;
+    await rest.createQueue('the/only/one');
+    expect((await rest.put('/message_queues/config', { auto_create: { regular: {} } })).status).toBe(204);
+    const client = await RawClient.connect(testScope(), suite.broker, { clientId: 'too-many' });
+    await client.subscribe('$queue/one-too-many/over/the/limit', 1);
+    const entry = visit.page.locator('.log > li').filter({ hasText: 'a queue could not be auto-created' });
+    await entry.waitFor();
+    await entry.getByText('Details').click();
+    await entry.locator('pre').getByText('"queue": "one-too-many"').waitFor();
     await visit.field('Search the log').fill('there is no such entry');
     await visit.sees('No entry fits the search.');
-    await visit.field('Search the log').fill('');
-    expect(await visit.page.locator('.log > li').count()).toBeGreaterThanOrEqual(shown);
-    expect(await visit.page.locator('main').textContent()).not.toContain('guess');
+    await visit.field('Search the log').fill('ONE-TOO-MANY');
+    await entry.waitFor();
+    expect(await entry.count()).toBe(1);
+    visit.expectClean();
+  });
+
+  test('what the log got while there was no stream of events is read once there is one [broker]', async () => {
+    const visit = await suite.open();
+    visit.allow(/ERR_FAILED/);
+    const missed = { time_ms: 1, level: 'warn', module: 'test', message: 'written in the gap', fields: {} };
+    let hasStream = false;
+    await visit.page.route('**/api/v5/events**', (route) => (hasStream ? route.continue() : route.abort()));
+    await visit.page.route('**/api/v5/logs**', (route) =>
+      route.fulfill({ json: { data: hasStream ? [missed] : [] } }),
+    );
+    await visit.go('logs');
+    await visit.sees('No warning and no error so far.');
+    hasStream = true;
+    await visit.page.locator('.log > li').filter({ hasText: 'written in the gap' }).waitFor();
     visit.expectClean();
   });
 });
