@@ -101,7 +101,7 @@ describe('bans of networks', () => {
         ban('peerhost', `${write(address)}/${length}`),
       );
       const index = new BanIndex(all);
-      for (let length = size; length >= 0; length -= 1) {
+      for (let length: number = size; length >= 0; length -= 1) {
         index.become(all.slice(0, length + 1));
         expect(index.find(subject(write(address)), 0)).toBeDefined();
         // Differs in the last bit of the longest network, and so is meant by all but that one.
