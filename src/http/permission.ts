@@ -3,7 +3,6 @@
  *
  *     administrator   everything                     publisher   publish
  *     viewer          GET, but not the audit log,    anybody     ask who he is, sign out, change his own password
- *                     and checks
  *
  * Always true: what is not named here and changes something is an administrator's, so a route that is added later is
  * guarded from its first day. A key of a namespace only looks; a key with scopes has what is named for scopes and no more.
