@@ -126,8 +126,8 @@ describe.skipIf(!hasChromium)('every page', () => {
       const visit = await suite.open();
       await visit.go(address);
       const opener = visit.page.getByRole('button', { name, exact: true });
-      // Until its data is there a button does nothing; a trial waits for that.
-      await opener.click({ trial: true });
+      // Until its data is there a button can do nothing.
+      await (await opener.elementHandle())?.waitForElementState('enabled');
       await opener.focus();
       await visit.page.keyboard.press('Enter');
       const dialog = visit.page.getByRole('dialog');
