@@ -42,7 +42,7 @@ export default defineConfig({
           exclude,
           testTimeout: 300_000,
           hookTimeout: 60_000,
-          maxWorkers: 1,
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },
