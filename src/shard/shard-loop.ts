@@ -161,11 +161,6 @@ export class ShardLoop implements QueueHost {
     return this.#in.doze(timeoutMs);
   }
 
-  /** True when frames wait. */
-  get hasFrames(): boolean {
-    return this.#in.hasFrames;
-  }
-
   /** True while the disk is awaited: its answer comes through the event loop. */
   get isSyncing(): boolean {
     return this.#syncsPending > 0;

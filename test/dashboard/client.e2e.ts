@@ -90,22 +90,22 @@ describe.skipIf(!hasChromium)('clients', () => {
 
   test('subscriptions are found by the topic that they match, with their kind [broker]', async () => {
     const scope = testScope();
-    await suite.broker.rest.createQueue('work/jobs');
+    await suite.broker.rest.createQueue('orders/new');
     const client = await RawClient.connect(scope, suite.broker, {
       clientId: 'subscriber',
       protocolVersion: 5,
     });
-    for (const filter of ['work/+', '$share/g/work/#', '$q/work/jobs', 'else/where'])
+    for (const filter of ['orders/+', '$share/g/orders/#', '$q/orders/new', 'else/where'])
       await client.subscribe(filter);
     const visit = await suite.open();
     await visit.go('subscriptions');
     await visit.row('else/where').waitFor();
-    await visit.field('Topic that is matched').fill('work/jobs');
+    await visit.field('Topic that is matched').fill('orders/new');
     await visit.row('else/where').waitFor({ state: 'detached' });
-    await visit.row('$q/work/jobs').filter({ hasText: 'queue' }).waitFor();
-    await visit.row('$share/g/work/#').filter({ hasText: 'shared' }).waitFor();
-    await visit.row('work/+').filter({ hasText: 'live' }).waitFor();
-    await visit.row('work/+').getByRole('link', { name: 'subscriber' }).click();
+    await visit.row('$q/orders/new').filter({ hasText: 'queue' }).waitFor();
+    await visit.row('$share/g/orders/#').filter({ hasText: 'shared' }).waitFor();
+    await visit.row('orders/+').filter({ hasText: 'live' }).waitFor();
+    await visit.row('orders/+').getByRole('link', { name: 'subscriber' }).click();
     await visit.page.getByRole('heading', { level: 1, name: 'Client subscriber' }).waitFor();
     visit.expectClean();
   });

@@ -4,12 +4,9 @@
  * Always true: what is searched for and the page stand in the address; the broker searches, so that ten thousand clients cost the
  * browser one page. `#/clients/<client id>` is the page of one.
  */
-import { get } from '../../base/api.js';
 import { count, dateTime } from '../../base/format.js';
-import { href, place, setQuery } from '../../base/router.js';
-import type { Page as ApiPage } from '../../base/types.js';
-import { useDebounced } from '../../base/use-debounced.js';
-import { useResource } from '../../base/use-resource.js';
+import { href, setQuery } from '../../base/router.js';
+import { useSearch } from '../../base/use-search.js';
 import { Badge } from '../../components/badge.js';
 import { EmptyState } from '../../components/empty-state.js';
 import { SearchBox } from '../../components/field.js';
@@ -21,6 +18,13 @@ import { ClientPage } from './client.js';
 import { type Client, protocolName } from './types.js';
 
 const refreshMs = 5000;
+/** Parameters of the API and their names in the address. */
+const names = {
+  like_clientid: 'client',
+  like_username: 'user',
+  ip_address: 'address',
+  conn_state: 'state',
+} as const;
 const states = [
   { value: '', label: 'All' },
   { value: 'connected', label: 'Connected' },
@@ -89,24 +93,10 @@ export function ClientsPage({ rest: [clientId] }: PageProps) {
 }
 
 function ClientList() {
-  const { query } = place.value;
-  const search = {
-    like_clientid: query.get('client') ?? '',
-    like_username: query.get('user') ?? '',
-    ip_address: query.get('address') ?? '',
-    conn_state: query.get('state') ?? '',
-  };
-  const page = Number(query.get('page') ?? 1);
-  const limit = Number(query.get('limit') ?? 50);
-  const settled = useDebounced(JSON.stringify(search));
-  const { data, error, reload } = useResource(
-    (signal) =>
-      get<ApiPage<Client>>('/clients', { ...(JSON.parse(settled) as typeof search), page, limit }, signal),
-    [settled, page, limit],
-    refreshMs,
-  );
-  const change = (changes: Readonly<Record<string, string>>): void => setQuery({ page: '', ...changes });
-  const isSearch = Object.values(search).some((value) => value !== '');
+  const { data, error, reload, search, isSearch, page, limit, change } = useSearch<
+    Client,
+    keyof typeof names
+  >('/clients', names, refreshMs);
   return (
     <Page title="Clients" fault={error} onRetry={reload}>
       <div class="toolbar">

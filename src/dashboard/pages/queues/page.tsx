@@ -15,6 +15,7 @@ import { mayWrite } from '../../base/session.js';
 import type { Page as PageOf, QueueRow } from '../../base/types.js';
 import { useDebounced } from '../../base/use-debounced.js';
 import { useResource } from '../../base/use-resource.js';
+import { pageOf } from '../../base/use-search.js';
 import { Badge } from '../../components/badge.js';
 import { Button } from '../../components/button.js';
 import { EmptyState } from '../../components/empty-state.js';
@@ -44,8 +45,7 @@ export function QueuesPage() {
   const search = query.get('search') ?? '';
   const sort = query.get('sort') ?? 'name';
   const order: SortOrder = query.get('order') === 'desc' ? 'desc' : 'asc';
-  const page = Math.max(1, Number(query.get('page') ?? 1) || 1);
-  const limit = Number(query.get('limit') ?? 50) || 50;
+  const { page, limit } = pageOf(query);
   const asked = useDebounced(search);
   const [open, setOpen] = useState<Open | undefined>(undefined);
   const { data, error, reload } = useResource(

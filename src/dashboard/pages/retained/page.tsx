@@ -13,6 +13,7 @@ import { mayWrite } from '../../base/session.js';
 import type { Page as ApiPage } from '../../base/types.js';
 import { useDebounced } from '../../base/use-debounced.js';
 import { useResource } from '../../base/use-resource.js';
+import { pageOf } from '../../base/use-search.js';
 import { Button } from '../../components/button.js';
 import { ConfirmDialog } from '../../components/dialog.js';
 import { EmptyState } from '../../components/empty-state.js';
@@ -32,8 +33,7 @@ type Open =
 export function RetainedPage() {
   const { query } = place.value;
   const filter = query.get('topic') ?? '';
-  const page = Number(query.get('page') ?? 1);
-  const limit = Number(query.get('limit') ?? 50);
+  const { page, limit } = pageOf(query);
   const topic = useDebounced(filter);
   const [open, setOpen] = useState<Open>({ what: 'nothing' });
   const { data, error, reload } = useResource(

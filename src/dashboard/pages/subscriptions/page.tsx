@@ -4,11 +4,8 @@
  * Always true: what is searched for and the page stand in the address; the broker searches. A topic without wildcards finds
  * everybody who would get a message of that topic.
  */
-import { get } from '../../base/api.js';
-import { href, place, setQuery } from '../../base/router.js';
-import type { Page as ApiPage } from '../../base/types.js';
-import { useDebounced } from '../../base/use-debounced.js';
-import { useResource } from '../../base/use-resource.js';
+import { href, setQuery } from '../../base/router.js';
+import { useSearch } from '../../base/use-search.js';
 import { Badge } from '../../components/badge.js';
 import { EmptyState } from '../../components/empty-state.js';
 import { SearchBox } from '../../components/field.js';
@@ -18,6 +15,8 @@ import { type Column, Table } from '../../components/table.js';
 import type { Subscription } from '../clients/types.js';
 
 const refreshMs = 5000;
+/** Parameters of the API and their names in the address. */
+const names = { match_topic: 'topic', clientid: 'client', share_group: 'group', qos: 'qos' } as const;
 
 const columns: readonly Column<Subscription>[] = [
   { key: 'topic', title: 'Topic filter', render: ({ topic }) => <code title={topic}>{topic}</code> },
@@ -34,28 +33,10 @@ const columns: readonly Column<Subscription>[] = [
 
 /** See the file header. */
 export function SubscriptionsPage() {
-  const { query } = place.value;
-  const search = {
-    match_topic: query.get('topic') ?? '',
-    clientid: query.get('client') ?? '',
-    share_group: query.get('group') ?? '',
-    qos: query.get('qos') ?? '',
-  };
-  const page = Number(query.get('page') ?? 1);
-  const limit = Number(query.get('limit') ?? 50);
-  const settled = useDebounced(JSON.stringify(search));
-  const { data, error, reload } = useResource(
-    (signal) =>
-      get<ApiPage<Subscription>>(
-        '/subscriptions',
-        { ...(JSON.parse(settled) as typeof search), page, limit },
-        signal,
-      ),
-    [settled, page, limit],
-    refreshMs,
-  );
-  const change = (changes: Readonly<Record<string, string>>): void => setQuery({ page: '', ...changes });
-  const isSearch = Object.values(search).some((value) => value !== '');
+  const { data, error, reload, search, isSearch, page, limit, change } = useSearch<
+    Subscription,
+    keyof typeof names
+  >('/subscriptions', names, refreshMs);
   return (
     <Page title="Subscriptions" fault={error} onRetry={reload}>
       <div class="toolbar">
