@@ -5,6 +5,8 @@
  * Without a terminal nothing is cut, so that `awk` and `grep` find whole values. Cells are harmless text. Colour only marks
  * the head.
  */
+import { styleText } from 'node:util';
+
 import Table from 'cli-table3';
 
 import { cut, harmless, widthOf } from './text.js';
@@ -54,11 +56,13 @@ export function renderTable<Row>(
   const table = new Table({
     head: heads.map((head, index) => {
       const width = widths[index] ?? columnMin;
-      return pad(cut(head, width), width, columns[index]?.right === true);
+      const text = pad(cut(head, width), width, columns[index]?.right === true);
+      // Whoever asks for colour has looked at the terminal; the library's own look at the environment would be a second opinion.
+      return color ? styleText('bold', text, { validateStream: false }) : text;
     }),
     colWidths: widths.map((width, index) => width + (index === last ? 0 : gap)),
     chars: noLines,
-    style: { head: color ? ['bold'] : [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
+    style: { head: [], border: [], compact: true, 'padding-left': 0, 'padding-right': 0 },
   });
   for (const line of cells) {
     table.push(
