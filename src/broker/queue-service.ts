@@ -4,9 +4,12 @@
  * Always true: changes of one name run one after the other; the catalogue shows a queue only after its shard has
  * committed it (create: shard, then catalogue; update: shard, then catalogue; delete: catalogue, then shard, so
  * that nothing is routed to what is going away); a create that fails leaves no trace: its shard is asked to
- * delete the id until it says yes. Ids only grow, so a late delete can never meet a newer queue of that name.
+ * delete the id until it says yes; what a shard had committed before it died over the answer is in force when it is back.
+ * Ids only grow, so a late delete can never meet a newer queue of that name.
  * Source: REF 7.2, 7.3 and 15.
  */
+import { isDeepStrictEqual } from 'node:util';
+
 import { OperationalError } from '../base/error.js';
 import type {
   DispatchStrategy,
@@ -35,7 +38,7 @@ export const queueFilterBytesMax = 4096;
 const queueFilterLevelsMax = 128;
 
 /** The part of the shards that manages queues. */
-export type QueueStore = Pick<Shards, 'createQueue' | 'updateQueue' | 'deleteQueue'>;
+export type QueueStore = Pick<Shards, 'createQueue' | 'updateQueue' | 'deleteQueue' | 'shardOf'>;
 
 /** The part of a logger that is used here. */
 export interface QueueServiceLog {
@@ -126,7 +129,7 @@ export class QueueService {
     return await this.#change(text, (queue) => this.#changed(queue, body, queue));
   }
 
-  /** Deletes a queue with all its messages. Throws NOT_FOUND, SERVICE_UNAVAILABLE (then the queue is still there). */
+  /** Deletes a queue with all its messages. Throws NOT_FOUND, SERVICE_UNAVAILABLE (then it may be gone once its shard is back). */
   async delete(text: string): Promise<void> {
     await this.withQueue(text, async (queue) => {
       this.#catalogue.remove(queue);
@@ -138,6 +141,17 @@ export class QueueService {
         throw unavailable(error);
       }
     });
+  }
+
+  /** A shard has started again and holds `found`, which is what counts: it may have died between a commit and its answer. */
+  adopt(shardId: number, found: readonly QueueDefinition[]): void {
+    const byId = new Map(found.map((definition) => [definition.id, definition]));
+    for (const queue of [...this.#catalogue.all()]) {
+      if (this.#shards.shardOf(queue.topicFilter) !== shardId) continue;
+      const stored = byId.get(queue.id);
+      if (stored === undefined) this.#catalogue.remove(queue);
+      else if (!isDeepStrictEqual(stored, queue)) this.#catalogue.replace(stored);
+    }
   }
 
   /**

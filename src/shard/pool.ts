@@ -97,6 +97,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
   readonly #rowIds = new RowIds();
   #pollScheduled = false;
   #onHandedOut: (deliveries: number, isTurnOver: boolean) => void = () => {};
+  #onRestarted: (shardId: number, definitions: readonly QueueDefinition[]) => void = () => {};
   #isPumping = false;
   #isClosing = false;
   /** Time of the current turn, ms: one clock read per turn, not per message. */
@@ -202,6 +203,8 @@ export class ShardPool implements Shards, ConsumerDirectory {
           failure = unpackError(message.failed);
           abort.abort();
         } else if (message !== DOORBELL && 'ready' in message) {
+          // Before anybody is attached again: to queues that are gone nobody shall be.
+          if (shard.restarts > 0) this.#onRestarted(shard.id, message.ready.definitions);
           shard.state = 'up';
           this.#rowIds.startAfter(message.ready.lastRowId, Date.now());
           shard.client.up(memory);
@@ -340,6 +343,11 @@ export class ShardPool implements Shards, ConsumerDirectory {
 
   onHandedOut(listener: (deliveries: number, isTurnOver: boolean) => void): void {
     this.#onHandedOut = listener;
+  }
+
+  /** Calls `listener` with all queues that a shard holds whenever its worker has started again, before the shard is up. */
+  onRestarted(listener: (shardId: number, definitions: readonly QueueDefinition[]) => void): void {
+    this.#onRestarted = listener;
   }
 
   #ring(shard: Shard): void {

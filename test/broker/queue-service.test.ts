@@ -288,6 +288,33 @@ describe('deleting', () => {
   });
 });
 
+describe('a shard that has started again', () => {
+  it('counts with what it holds: a delete or change that it had committed before it died is in force [broker]', async () => {
+    const kept = await fixture.queues.create(regular);
+    const gone = await fixture.queues.create({ ...regular, name: 'gone' });
+    const changed = await fixture.queues.create({ ...regular, name: 'changed' });
+    fixture.shards.fail('delete');
+    await expect(fixture.queues.delete('gone')).rejects.toMatchObject({ code: 'SERVICE_UNAVAILABLE' });
+    const told: string[] = [];
+    fixture.catalogue.watch((change, { name }) => told.push(`${change} ${name}`));
+    // As they are read back from the log.
+    fixture.queues.adopt(0, [{ ...kept }, { ...changed, messagesMax: 7 }]);
+    expect(told.toSorted()).toEqual(['removed gone', 'replaced changed']);
+    expect(() => fixture.queues.get(gone.name)).toThrow('Message queue not found');
+    expect(fixture.queues.get('changed').messagesMax).toBe(7);
+    expect(fixture.queues.get('jobs')).toBe(kept);
+  });
+
+  it('says nothing about queues of other shards, and shows none that was not made here [broker]', async () => {
+    const queue = await fixture.queues.create(regular);
+    fixture.queues.adopt(1, []);
+    expect(fixture.queues.get('jobs')).toBe(queue);
+    // Its creation has failed, and is being undone.
+    fixture.queues.adopt(0, [queue, { ...queue, id: 99, name: 'half' }]);
+    expect(() => fixture.queues.get('half')).toThrow('Message queue not found');
+  });
+});
+
 describe('auto-creation', () => {
   it('makes nothing unless it is configured [queue-29]', async () => {
     await expect(fixture.queues.autoCreate('q', 'a/#')).resolves.toBeUndefined();
