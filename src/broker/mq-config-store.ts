@@ -244,7 +244,9 @@ function fillAutoCreate(kind: AutoCreateKind, given: QueueUpdateBody | false): Q
   if (given === false) return false;
   const key = kind === 'lastvalue' ? { key_expression: defaultKeyExpression } : {};
   const limits = { ...settingDefaultTexts.limits, ...given.limits };
-  return { ...key, ...settingDefaultTexts, ...given, limits };
+  const window = given.local_max_inflight;
+  const alone = window === undefined ? {} : { fast_max_inflight: window };
+  return { ...key, ...settingDefaultTexts, ...alone, ...given, limits };
 }
 
 /** Throws `OperatorError` BAD_REQUEST when `source` is not a key expression. */

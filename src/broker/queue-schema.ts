@@ -3,7 +3,7 @@
  *
  * Always true: these TypeBox schemas are the only description of the fields: they validate requests, type the
  * handlers and make the OpenAPI document. Names, defaults and units are EMQX's [REF-7.2, REF-3.8] plus the
- * fields of Sluice (`max_messages`, `max_bytes`, `overflow`, `on_key_error`, `paused`). Responses give
+ * fields of Sluice (`max_messages`, `max_bytes`, `overflow`, `fast_max_inflight`, `on_key_error`, `paused`). Responses give
  * durations in ms, sizes in bytes and "no limit" as `"infinity"`.
  */
 import Type, { type Static } from 'typebox';
@@ -86,6 +86,10 @@ const changeable = {
     }),
   ),
   local_max_inflight: count('Unacknowledged messages per consumer, 1 to 65535', 65_535),
+  fast_max_inflight: count(
+    'The same for a consumer that answers fast; left out: local_max_inflight where that is given, else 200',
+    65_535,
+  ),
   redispatch_interval: duration('Pause before a rejected message returns to its only consumer'),
   stream_max_buffer_size: count(
     'A value below 2000 bounds the unacknowledged messages of the queue',
@@ -174,6 +178,7 @@ export const QueueObject = Type.Object(
     max_bytes: integerOrInfinity,
     overflow: Type.Enum(['drop_oldest', 'reject_publish']),
     local_max_inflight: Type.Integer(),
+    fast_max_inflight: Type.Integer(),
     redispatch_interval: milliseconds,
     stream_max_buffer_size: Type.Integer(),
     stream_max_unacked: Type.Integer(),
@@ -196,6 +201,7 @@ export const settingDefaultTexts = {
   max_bytes: 'infinity',
   overflow: 'drop_oldest',
   local_max_inflight: 10,
+  fast_max_inflight: 200,
   redispatch_interval: '100ms',
   stream_max_buffer_size: 2000,
   stream_max_unacked: 1000,
@@ -219,6 +225,7 @@ export function defaultSettings(lastvalue: boolean, keyErrorPolicy: KeyErrorPoli
     bytesMax: Infinity,
     overflowPolicy: 'drop_oldest',
     localMaxInflight: 0,
+    fastMaxInflight: 0,
     redispatchIntervalMs: 0,
     streamMaxBufferSize: 0,
     streamMaxUnacked: 0,
@@ -240,6 +247,12 @@ export function applySettings(base: QueueSettings, body: QueueUpdateBody, prefix
     readDuration(`${prefix}${field}`, value, current, minMs, timerMsMax);
   const size = (field: string, value: string | number | undefined, current: number) =>
     readSize(`${prefix}${field}`, value, current);
+  const localMaxInflight = body.local_max_inflight ?? base.localMaxInflight;
+  // A window that is given alone is kept to the letter.
+  const fastMaxInflight = body.fast_max_inflight ?? body.local_max_inflight ?? base.fastMaxInflight;
+  if (fastMaxInflight < localMaxInflight) {
+    throw invalidField(`${prefix}fast_max_inflight`, `is less than local_max_inflight`, fastMaxInflight);
+  }
   return {
     keyExpression: body.key_expression ?? base.keyExpression,
     keyErrorPolicy: body.on_key_error ?? base.keyErrorPolicy,
@@ -264,7 +277,8 @@ export function applySettings(base: QueueSettings, body: QueueUpdateBody, prefix
     messagesMax: size('max_messages', body.max_messages, base.messagesMax),
     bytesMax: size('max_bytes', body.max_bytes, base.bytesMax),
     overflowPolicy: body.overflow ?? base.overflowPolicy,
-    localMaxInflight: body.local_max_inflight ?? base.localMaxInflight,
+    localMaxInflight,
+    fastMaxInflight,
     redispatchIntervalMs: timer('redispatch_interval', body.redispatch_interval, base.redispatchIntervalMs),
     streamMaxBufferSize: body.stream_max_buffer_size ?? base.streamMaxBufferSize,
     streamMaxUnacked: body.stream_max_unacked ?? base.streamMaxUnacked,
@@ -306,6 +320,7 @@ export function queueObject(queue: QueueDefinition): QueueObject {
     max_bytes: orInfinity(queue.bytesMax),
     overflow: queue.overflowPolicy,
     local_max_inflight: queue.localMaxInflight,
+    fast_max_inflight: queue.fastMaxInflight,
     redispatch_interval: queue.redispatchIntervalMs,
     stream_max_buffer_size: queue.streamMaxBufferSize,
     stream_max_unacked: queue.streamMaxUnacked,

@@ -23,7 +23,12 @@ export class QueueConsumer {
   readonly clientId: Buffer;
   readonly clientInFlightMax: number;
   readonly noLocal: boolean;
+  /** Most messages in flight: set by `ConsumerSet`. */
   window = 0;
+  /** As many as its speed is worth, and the span in which that is measured. See window.ts. */
+  earnedWindow = 0;
+  spanSinceMs = Number.NEGATIVE_INFINITY;
+  spanLeft = 1;
   /** Head of this consumer's list in the in-flight table, or -1. */
   listHead = -1;
   delivered = 0;
@@ -77,6 +82,9 @@ export class ConsumerSet {
   /** Place of the next one to be looked at while all seem full. */
   #look = 0;
   #noLocalCount = 0;
+  /** What every consumer may have in flight, and what a fast one may, should its client take that many. */
+  #windowMin = Number.POSITIVE_INFINITY;
+  #windowMax = Number.POSITIVE_INFINITY;
   /** Members, windows or the strategy have changed since the above was made. */
   #isStale = false;
 
@@ -103,6 +111,7 @@ export class ConsumerSet {
     assert(consumer.place < 0, 'a consumer joins once');
     if (consumer.noLocal) this.#noLocalCount++;
     consumer.place = this.#turn;
+    consumer.window = this.#windowOf(consumer);
     if (this.#turn === 0) {
       this.#list.push(consumer);
     } else {
@@ -123,10 +132,28 @@ export class ConsumerSet {
     this.#isStale = true;
   }
 
-  /** Recomputes all windows after a change of the queue's own window. */
-  setWindow(queueWindow: number): void {
-    for (const consumer of this.#list) consumer.window = Math.min(queueWindow, consumer.clientInFlightMax);
+  /** What every consumer may have in flight from now on, `min`, and what a fast one may, `max`. */
+  setWindow(min: number, max = min): void {
+    this.#windowMin = min;
+    this.#windowMax = max;
+    for (const consumer of this.#list) consumer.window = this.#windowOf(consumer);
     this.#isStale = true;
+  }
+
+  /** True when a fast consumer may have more in flight than others. */
+  get hasFastWindow(): boolean {
+    return this.#windowMax > this.#windowMin;
+  }
+
+  /** `consumer` is fast enough for `window` messages in flight. */
+  earn(consumer: QueueConsumer, window: number): void {
+    consumer.earnedWindow = window;
+    consumer.window = this.#windowOf(consumer);
+    if (!consumer.isHeld) this.#noteFullness(consumer, this.inFlightOf(consumer));
+  }
+
+  #windowOf({ clientInFlightMax, earnedWindow }: QueueConsumer): number {
+    return Math.min(clientInFlightMax, Math.max(this.#windowMin, Math.min(this.#windowMax, earnedWindow)));
   }
 
   /** True when at least one consumer has credit. */

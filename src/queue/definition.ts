@@ -31,6 +31,8 @@ export interface QueueSettings {
   readonly overflowPolicy: OverflowPolicy;
   /** Window: unacked messages per consumer, 1 to 65535. */
   readonly localMaxInflight: number;
+  /** Window of a consumer that answers fast; `localMaxInflight` or more. */
+  readonly fastMaxInflight: number;
   /** Pause before a rejected message may go back to its only consumer. */
   readonly redispatchIntervalMs: number;
   /** A value below EMQX's default of 2000 also bounds the queue's total in flight. */

@@ -26,6 +26,7 @@ import { clientIdOf, isExpired, keyOf, remainingExpiry } from './record.js';
 import { Redelivery, type RedeliveryTarget } from './redelivery.js';
 import type { RunList } from './run-list.js';
 import { forgetAnswers, noteAnswer, ServiceTimes } from './service-time.js';
+import { endSpan, hasLapsed } from './window.js';
 
 /** Messages that nobody may take now (own messages under No Local) which are set aside before the cursor stops. */
 const SET_ASIDE_MAX = 16_384;
@@ -76,6 +77,7 @@ export class Queue implements RedeliveryTarget {
     this.#host = host;
     this.backlog = new Backlog(host, definition.id);
     this.consumers = new ConsumerSet(host.inFlightCounts, () => host.random());
+    this.consumers.setWindow(definition.localMaxInflight, definition.fastMaxInflight);
     this.ledger = new Ledger(definition.id, host.arena);
     this.lastValue = definition.isLastvalue
       ? new LastValue(host, definition.id, definition.keyExpression, this)
@@ -106,7 +108,7 @@ export class Queue implements RedeliveryTarget {
     }
     this.definition = definition;
     this.retentionDueMs = 0;
-    this.consumers.setWindow(definition.localMaxInflight);
+    this.consumers.setWindow(definition.localMaxInflight, definition.fastMaxInflight);
   }
 
   /** Takes over what the log holds: exact counts, first and next offset, earliest expiry. */
@@ -177,7 +179,6 @@ export class Queue implements RedeliveryTarget {
   // ── consumers ──────────────────────────────────────────────────────────────────────────────────────────────────
 
   attach(consumer: QueueConsumer): void {
-    consumer.window = Math.min(this.definition.localMaxInflight, consumer.clientInFlightMax);
     this.consumers.add(consumer);
     this.#serviceTimes.forgetRate();
   }
@@ -192,10 +193,19 @@ export class Queue implements RedeliveryTarget {
   /** The consumer has finished with an entry. */
   ack(slot: number, consumer: QueueConsumer, nowMs: number): void {
     if (this.definition.dispatchStrategy === 'least_inflight') noteAnswer(consumer, nowMs);
+    if (--consumer.spanLeft === 0) this.consumers.earn(consumer, endSpan(consumer, nowMs));
     if (this.#unassign(slot, consumer)) return;
     consumer.acked++;
     this.counters.acked++;
     this.#settle(slot);
+  }
+
+  /** From time to time: a window that was earned by speed ends with it. */
+  endLapsedWindows(nowMs: number): void {
+    if (!this.consumers.hasFastWindow) return;
+    for (const consumer of this.consumers) {
+      if (hasLapsed(consumer, nowMs)) this.consumers.earn(consumer, 0);
+    }
   }
 
   /** The consumer refuses an entry: another one gets it first, anyone after the queue's pause. */

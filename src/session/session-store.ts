@@ -287,6 +287,7 @@ function sessionQueue(clientId: string, id: number, config: GatewayContext['conf
     bytesMax: config.sessionBytesMax,
     overflowPolicy: 'drop_oldest',
     localMaxInflight: 65_535,
+    fastMaxInflight: 65_535,
     redispatchIntervalMs: redispatchPauseMs,
     streamMaxBufferSize: 65_535,
     streamMaxUnacked: 65_535,

@@ -46,7 +46,11 @@ export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
   if (format !== DEFINITION_FORMAT || typeof parsed?.definition !== 'object') {
     throw new OperationalError('ERR_LOG_CORRUPT', 'the definition of a queue is not one');
   }
-  return parsed.definition;
+  // Queues made before there were two windows have one.
+  return {
+    ...parsed.definition,
+    fastMaxInflight: parsed.definition.fastMaxInflight ?? parsed.definition.localMaxInflight,
+  };
 }
 
 /** See the file header. */

@@ -373,6 +373,7 @@ export class ShardLoop implements QueueHost {
   maintain(nowMs: number): void {
     for (const queue of this.queues.values()) {
       queue.counters.sample(nowMs);
+      queue.endLapsedWindows(nowMs);
       // Should the clock have been set back, their time would not come.
       if (queue.consumers.hasHeld) this.schedule(queue);
       if (queue.endsHold(nowMs)) this.schedule(queue);

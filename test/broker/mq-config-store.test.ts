@@ -102,7 +102,12 @@ describe('changing', () => {
         dispatch_strategy: 'random',
         limits: { max_shard_message_count: 'infinity', max_shard_message_bytes: 'infinity' },
         local_max_inflight: 10,
+        fast_max_inflight: 200,
       },
+    });
+    await fixture.mqConfig.update({ auto_create: { regular: { local_max_inflight: 20 } } });
+    expect(fixture.mqConfig.raw().auto_create).toMatchObject({
+      regular: { local_max_inflight: 20, fast_max_inflight: 20 },
     });
     await fixture.mqConfig.update({ auto_create: { regular: { data_retention_period: '2d' } } });
     expect(fixture.mqConfig.raw().auto_create).toMatchObject({

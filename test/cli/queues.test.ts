@@ -15,7 +15,7 @@ describe('queues create and update', () => {
     });
     const options =
       '--name state --last-value --key-expression message.topic --strategy round_robin --retention 1d --max-messages 5 ' +
-      '--max-bytes 1MB --overflow reject_publish --max-inflight 3 --on-key-error reject --paused ' +
+      '--max-bytes 1MB --overflow reject_publish --max-inflight 3 --fast-max-inflight 30 --on-key-error reject --paused ' +
       '--set limits.max_shard_message_count=7 --set ping_interval=5s';
     await run(['queues', 'create', 'state/#', ...options.split(' ')], { env: broker.env });
     await run(['queues', 'update', '/a b', '--max-messages', 'infinity'], { env: broker.env });
@@ -34,6 +34,7 @@ describe('queues create and update', () => {
           max_bytes: '1MB',
           overflow: 'reject_publish',
           local_max_inflight: 3,
+          fast_max_inflight: 30,
           key_expression: 'message.topic',
           on_key_error: 'reject',
           paused: true,

@@ -58,6 +58,7 @@ describe('create, read, update, delete', () => {
       max_bytes: 'infinity',
       overflow: 'drop_oldest',
       local_max_inflight: 10,
+      fast_max_inflight: 200,
       redispatch_interval: 100,
       stream_max_buffer_size: 2000,
       stream_max_unacked: 1000,
@@ -69,6 +70,22 @@ describe('create, read, update, delete', () => {
     });
     expect((await api.call('GET', item('q'))).body).toEqual(created.body);
     expect((await api.call('GET', queues)).body.data).toEqual([created.body]);
+  });
+
+  it('keeps a window that is given alone to the letter, and one of fast consumers beside it [broker]', async () => {
+    const windows = async (method: 'PUT' | 'PATCH', body: object) => {
+      const answer = await api.call(method, item('w'), body);
+      return [answer.status, answer.body.local_max_inflight, answer.body.fast_max_inflight];
+    };
+    const created = await api.call('POST', queues, { ...regular, name: 'w', local_max_inflight: 10 });
+    expect(created.body).toMatchObject({ local_max_inflight: 10, fast_max_inflight: 10 });
+    expect(await windows('PATCH', { fast_max_inflight: 50 })).toEqual([200, 10, 50]);
+    expect(await windows('PATCH', { paused: false })).toEqual([200, 10, 50]);
+    expect(await windows('PATCH', { local_max_inflight: 20 })).toEqual([200, 20, 20]);
+    expect(await windows('PATCH', { local_max_inflight: 5, fast_max_inflight: 6 })).toEqual([200, 5, 6]);
+    expect(await windows('PATCH', { fast_max_inflight: 4 })).toEqual([400, undefined, undefined]);
+    expect(await windows('PUT', {})).toEqual([200, 10, 200]);
+    expect(await windows('PUT', { local_max_inflight: 300 })).toEqual([200, 300, 300]);
   });
 
   it('shows no key expression for a regular queue [queue-40]', async () => {
@@ -355,6 +372,8 @@ describe('validation', () => {
     [{ topic_filter: 't', local_max_inflight: 0 }, 'local_max_inflight', '1'],
     [{ topic_filter: 't', local_max_inflight: 65_536 }, 'local_max_inflight', '65535'],
     [{ topic_filter: 't', local_max_inflight: '10' }, 'local_max_inflight', 'integer'],
+    [{ topic_filter: 't', fast_max_inflight: 9 }, 'fast_max_inflight', 'less than local_max_inflight'],
+    [{ topic_filter: 't', fast_max_inflight: 65_536 }, 'fast_max_inflight', '65535'],
     [{ topic_filter: 't', max_messages: 0 }, 'max_messages', 'infinity'],
     [{ topic_filter: 't', max_messages: 'many' }, 'max_messages', 'infinity'],
     [{ topic_filter: 't', max_bytes: '1XB' }, 'max_bytes', 'not a size'],

@@ -168,4 +168,18 @@ describe('choice of a consumer', () => {
     set.setWindow(1);
     expect(consumers.map(({ window }) => window)).toEqual([1, 1]);
   });
+
+  test('what a consumer earns counts between the window of all and that of fast ones [broker]', () => {
+    const { set, consumers } = setOf([5, 20, 500]);
+    const windows = () => consumers.map(({ window }) => window);
+    set.setWindow(10, 50);
+    for (const consumer of consumers) set.earn(consumer, 30);
+    expect(windows()).toEqual([5, 20, 30]);
+    for (const consumer of consumers) set.earn(consumer, 100);
+    expect(windows()).toEqual([5, 20, 50]);
+    set.setWindow(10, 40);
+    expect(windows()).toEqual([5, 20, 40]);
+    for (const consumer of consumers) set.earn(consumer, 0);
+    expect(windows()).toEqual([5, 10, 10]);
+  });
 });

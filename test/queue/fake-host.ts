@@ -41,6 +41,7 @@ export function definitionWith(changes: Partial<QueueDefinition> = {}): QueueDef
     bytesMax: Number.POSITIVE_INFINITY,
     overflowPolicy: 'drop_oldest',
     localMaxInflight: 10,
+    fastMaxInflight: changes.localMaxInflight ?? 10,
     redispatchIntervalMs: 100,
     streamMaxBufferSize: 2000,
     streamMaxUnacked: 1000,

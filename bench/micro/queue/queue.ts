@@ -42,6 +42,7 @@ function definitionOf(strategy: DispatchStrategy): QueueDefinition {
     bytesMax: Number.POSITIVE_INFINITY,
     overflowPolicy: 'drop_oldest',
     localMaxInflight: window,
+    fastMaxInflight: window,
     redispatchIntervalMs: 100,
     streamMaxBufferSize: 2000,
     streamMaxUnacked: 1000,

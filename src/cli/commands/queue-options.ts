@@ -17,6 +17,7 @@ export interface QueueOptions {
   readonly maxBytes?: string;
   readonly overflow?: string;
   readonly maxInflight?: number;
+  readonly fastMaxInflight?: number;
   readonly keyExpression?: string;
   readonly onKeyError?: string;
   readonly paused?: boolean;
@@ -43,6 +44,11 @@ export function withQueueSettings(command: Command): Command {
       ]),
     )
     .option('--max-inflight <count>', 'unacknowledged messages per consumer', wholeNumber(1, 65_535))
+    .option(
+      '--fast-max-inflight <count>',
+      'the same for a consumer that answers fast',
+      wholeNumber(1, 65_535),
+    )
     .option('--key-expression <text>', 'key of a message; last-value queues only')
     .addOption(
       new Option('--on-key-error <word>', 'when the key cannot be told; last-value queues only').choices([
@@ -67,6 +73,7 @@ export function queueBody(options: QueueOptions): Record<string, unknown> {
   put('max_bytes', options.maxBytes);
   put('overflow', options.overflow);
   put('local_max_inflight', options.maxInflight);
+  put('fast_max_inflight', options.fastMaxInflight);
   put('key_expression', options.keyExpression);
   put('on_key_error', options.onKeyError);
   put('paused', options.paused);

@@ -22,6 +22,7 @@ const queue: QueueDefinition = {
   max_bytes: 1024 ** 2,
   overflow: 'reject_publish',
   local_max_inflight: 10,
+  fast_max_inflight: 200,
   redispatch_interval: 100,
   paused: false,
 };
@@ -49,6 +50,7 @@ describe('the form of a queue', () => {
       max_bytes: 'infinity',
       overflow: 'drop_oldest',
       local_max_inflight: 10,
+      fast_max_inflight: 200,
       redispatch_interval: '100ms',
     });
     const lastvalue = bodyOf({ ...form, kind: 'lastvalue', name: 'state' });
@@ -68,6 +70,8 @@ describe('the form of a queue', () => {
     ['bytesMax', '10XB'],
     ['inFlightMax', ''],
     ['inFlightMax', '65536'],
+    ['fastInFlightMax', '9'],
+    ['fastInFlightMax', '65536'],
     ['redispatchInterval', '-1'],
   ] as const)('says what is wrong with %s %j before it is sent [broker]', (field, value) => {
     expect(Object.keys(faultsOf({ ...form, [field]: value }))).toEqual([field]);
@@ -108,7 +112,9 @@ describe('the form of a queue', () => {
     expect(bodyOf({ ...before, bytesMax: '', inFlightMax: '20' }, before)).toEqual({
       max_bytes: 'infinity',
       local_max_inflight: 20,
+      fast_max_inflight: 200,
     });
+    expect(bodyOf({ ...before, fastInFlightMax: '10' }, before)).toEqual({ fast_max_inflight: 10 });
   });
 
   it('keeps what it read exactly: texts of durations and sizes mean the same number [broker]', () => {

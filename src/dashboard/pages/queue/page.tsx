@@ -189,11 +189,15 @@ function Settings(props: { queue: QueueDefinition }) {
         ['Most messages', limit(queue.max_messages)],
         ['Most bytes', limit(queue.max_bytes)],
         ['When it is full', queue.overflow === 'drop_oldest' ? 'deletes the oldest' : 'refuses new messages'],
-        ['Unacknowledged per consumer', count(queue.local_max_inflight)],
+        ['Unacknowledged per consumer', inFlightMax(queue)],
         ['Pause before a rejected message returns', duration(queue.redispatch_interval)],
       ]}
     />
   );
+}
+
+function inFlightMax({ local_max_inflight: all, fast_max_inflight: fast }: QueueDefinition): string {
+  return fast > all ? `${count(all)}, a fast one ${count(fast)}` : count(all);
 }
 
 function subscriptionOf(queue: QueueDefinition): string {

@@ -20,6 +20,7 @@ export interface QueueDefinition {
   readonly max_bytes: number | 'infinity';
   readonly overflow: Overflow;
   readonly local_max_inflight: number;
+  readonly fast_max_inflight: number;
   readonly redispatch_interval: number;
   readonly paused: boolean;
 }
@@ -47,6 +48,7 @@ export interface QueueForm {
   readonly bytesMax: string;
   readonly overflow: Overflow;
   readonly inFlightMax: string;
+  readonly fastInFlightMax: string;
   readonly redispatchInterval: string;
 }
 
@@ -66,6 +68,7 @@ export const emptyForm: QueueForm = {
   bytesMax: '',
   overflow: 'drop_oldest',
   inFlightMax: '10',
+  fastInFlightMax: '200',
   redispatchInterval: '100ms',
 };
 
@@ -83,6 +86,7 @@ export function formOf(queue: QueueDefinition): QueueForm {
     bytesMax: queue.max_bytes === 'infinity' ? '' : bytesText(queue.max_bytes),
     overflow: queue.overflow,
     inFlightMax: String(queue.local_max_inflight),
+    fastInFlightMax: String(queue.fast_max_inflight),
     redispatchInterval: durationText(queue.redispatch_interval),
   };
 }
@@ -111,7 +115,11 @@ export function faultsOf(form: QueueForm): Faults {
   if (form.bytesMax !== '' && !bytesPattern.test(form.bytesMax)) {
     faults.bytesMax = 'A size such as 64KB, 100MB or 2GB, or empty for no limit.';
   }
-  if (!isWhole(form.inFlightMax, 1, 65_535)) faults.inFlightMax = 'A whole number from 1 to 65,535.';
+  if (!isWhole(form.inFlightMax, 1, 65_535)) {
+    faults.inFlightMax = 'A whole number from 1 to 65,535.';
+  } else if (!isWhole(form.fastInFlightMax, Number(form.inFlightMax), 65_535)) {
+    faults.fastInFlightMax = `A whole number from ${form.inFlightMax}, which everyone may have, to 65,535.`;
+  }
   return faults;
 }
 
@@ -131,6 +139,7 @@ const apiFields: readonly (readonly [keyof QueueForm, string])[] = [
   ['bytesMax', 'max_bytes'],
   ['overflow', 'overflow'],
   ['inFlightMax', 'local_max_inflight'],
+  ['fastInFlightMax', 'fast_max_inflight'],
   ['redispatchInterval', 'redispatch_interval'],
 ];
 
@@ -148,11 +157,16 @@ export function bodyOf(form: QueueForm, before?: QueueForm): Record<string, unkn
     max_bytes: form.bytesMax === '' ? 'infinity' : form.bytesMax.replaceAll(' ', ''),
     overflow: form.overflow,
     local_max_inflight: Number(form.inFlightMax),
+    fast_max_inflight: Number(form.fastInFlightMax),
     redispatch_interval: form.redispatchInterval,
   };
   if (before === undefined) return all;
   const old = bodyOf(before);
-  return Object.fromEntries(Object.entries(all).filter(([name, value]) => value !== old[name]));
+  const changed = Object.entries(all).filter(([name, value]) => value !== old[name]);
+  const body = Object.fromEntries(changed);
+  // Alone it would become the window of fast consumers as well.
+  if ('local_max_inflight' in body) body['fast_max_inflight'] = all['fast_max_inflight'];
+  return body;
 }
 
 function isWhole(text: string, min: number, max: number): boolean {

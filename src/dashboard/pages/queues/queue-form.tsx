@@ -206,10 +206,18 @@ export function QueueFormDialog(props: {
         />
         <TextField
           label="Unacknowledged messages per consumer"
-          help="Most that one consumer holds. Small values share a backlog more evenly, large ones are faster."
+          help="Most that one consumer holds. Small values share a backlog more evenly."
           value={form.inFlightMax}
           onInput={change('inFlightMax')}
           fault={faults.inFlightMax}
+          isCode
+        />
+        <TextField
+          label="The same for a fast consumer"
+          help="One that answers thousands per second may hold up to so many, as far as it needs 10 ms for them."
+          value={form.fastInFlightMax}
+          onInput={change('fastInFlightMax')}
+          fault={faults.fastInFlightMax}
           isCode
         />
         <TextField
