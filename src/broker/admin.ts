@@ -179,14 +179,14 @@ export class Admin {
    * leaves here. Throws QUOTA_EXCEEDED when the other one is full; what was moved until then is.
    */
   async moveMessages(text: string, to: string, countMax: number): Promise<number> {
-    const { queues, shards, gateway } = this.#options;
+    const { queues, shards, gateway, catalogue } = this.#options;
     // Both are looked up first: a request that waits for them in the order of their names cannot wait for another one.
     const names = [this.queue(text).name, this.queue(to).name] as const;
     const [first, second] = names.toSorted();
     if (first === undefined || second === undefined || first === second) {
       throw badRequest('A queue cannot be moved to itself');
     }
-    const move = new QueueMove(shards, gateway.shards);
+    const move = new QueueMove(shards, gateway.shards, ({ name, id }) => catalogue.get(name)?.id === id);
     return await queues.withQueue(first, (one) =>
       queues.withQueue(second, (other) =>
         one.name === names[0] ? move.run(one, other, countMax) : move.run(other, one, countMax),

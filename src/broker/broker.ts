@@ -192,7 +192,7 @@ export async function startBroker({ config, env, logger, version }: BrokerOption
       now: Date.now,
       pause: (ms) => new Promise((done) => setTimeout(done, ms).unref()),
     });
-    pool.onRestarted((shardId, found) => queues.adopt(shardId, found));
+    pool.mirrorIn(queues);
     const definitions = await pool.start();
     for (const definition of definitions) {
       if (definition.sessionClientId === undefined) catalogue.add(definition);

@@ -41,10 +41,13 @@ const frameBytesMax = 512;
 export class QueueMove {
   readonly #source: MoveSource;
   readonly #target: MoveTarget;
+  readonly #isThere: (queue: QueueDefinition) => boolean;
 
-  constructor(source: MoveSource, target: MoveTarget) {
+  /** `isThere` tells whether a queue still is: a shard that starts again may have lost one to a delete of before. */
+  constructor(source: MoveSource, target: MoveTarget, isThere: (queue: QueueDefinition) => boolean) {
     this.#source = source;
     this.#target = target;
+    this.#isThere = isThere;
   }
 
   /** Moves at most `countMax` messages; gives how many. Both queues must stay as they are meanwhile. */
@@ -102,6 +105,8 @@ export class QueueMove {
       renewMs,
     );
     const statuses = await this.#store(to, keyed).finally(() => clearInterval(renewal));
+    // What is published to a queue that has gone counts as done.
+    if (!this.#isThere(to)) throw new OperatorError('NOT_FOUND', 'The other queue is gone');
     const stored = keyed
       .filter((_, index) => statuses[index] === PublishStatus.stored)
       .map(({ offset }) => offset);

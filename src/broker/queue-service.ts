@@ -143,14 +143,27 @@ export class QueueService {
     });
   }
 
+  /** What the catalogue knows of a shard. */
+  queuesOf(shardId: number): QueueDefinition[] {
+    return [...this.#catalogue.all()].filter(
+      ({ topicFilter }) => this.#shards.shardOf(topicFilter) === shardId,
+    );
+  }
+
   /** A shard has started again and holds `found`, which is what counts: it may have died between a commit and its answer. */
   adopt(shardId: number, found: readonly QueueDefinition[]): void {
     const byId = new Map(found.map((definition) => [definition.id, definition]));
-    for (const queue of [...this.#catalogue.all()]) {
-      if (this.#shards.shardOf(queue.topicFilter) !== shardId) continue;
+    for (const queue of this.queuesOf(shardId)) {
       const stored = byId.get(queue.id);
+      if (stored !== undefined && isDeepStrictEqual(stored, queue)) continue;
       if (stored === undefined) this.#catalogue.remove(queue);
-      else if (!isDeepStrictEqual(stored, queue)) this.#catalogue.replace(stored);
+      else this.#catalogue.replace(stored);
+      this.#options.log.warn(
+        { queue: queue.name, shard: shardId },
+        stored === undefined
+          ? 'a queue is gone: its shard had deleted it and ended before it could say so'
+          : 'a queue has other settings: its shard had changed them and ended before it could say so',
+      );
     }
   }
 

@@ -17,10 +17,19 @@ import type { ShardLoop } from './shard-loop.js';
 
 const DEFINITION_FORMAT = 1;
 
-/** Definition as stored in the log. JSON has no Infinity: unlimited is null. */
+/** JSON has no Infinity: these say 'infinity' for unlimited. Elsewhere that is a text like any other. */
+const UNLIMITED_FIELDS: ReadonlySet<string> = new Set<keyof QueueDefinition>([
+  'dataRetentionPeriodMs',
+  'shardMessageCountMax',
+  'shardMessageBytesMax',
+  'messagesMax',
+  'bytesMax',
+]);
+
+/** Definition as stored in the log. */
 export function encodeDefinition(definition: QueueDefinition): Uint8Array {
-  const text = JSON.stringify({ format: DEFINITION_FORMAT, definition }, (_key, value: unknown) =>
-    value === Number.POSITIVE_INFINITY ? 'infinity' : value,
+  const text = JSON.stringify({ format: DEFINITION_FORMAT, definition }, (key, value: unknown) =>
+    UNLIMITED_FIELDS.has(key) && value === Number.POSITIVE_INFINITY ? 'infinity' : value,
   );
   return Buffer.from(text);
 }
@@ -30,8 +39,8 @@ export function decodeDefinition(bytes: Uint8Array): QueueDefinition {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString();
   let parsed: { format?: unknown; definition?: QueueDefinition } | null;
   try {
-    parsed = JSON.parse(text, (_key, value: unknown) =>
-      value === 'infinity' ? Number.POSITIVE_INFINITY : value,
+    parsed = JSON.parse(text, (key, value: unknown) =>
+      UNLIMITED_FIELDS.has(key) && value === 'infinity' ? Number.POSITIVE_INFINITY : value,
     );
   } catch (error) {
     throw new OperationalError('ERR_LOG_CORRUPT', 'the definition of a queue is not JSON', error);

@@ -85,6 +85,14 @@ interface Shard {
   queues: number;
 }
 
+/** Who else knows the queues of users. */
+export interface QueueMirror {
+  /** Those of a shard; with the store `memory` a worker that starts again begins with them. */
+  queuesOf(shardId: number): readonly QueueDefinition[];
+  /** A worker has started again and has `found`; its shard is not up yet. */
+  adopt(shardId: number, found: readonly QueueDefinition[]): void;
+}
+
 /** See the file header. */
 export class ShardPool implements Shards, ConsumerDirectory {
   readonly shardCount: number;
@@ -97,7 +105,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
   readonly #rowIds = new RowIds();
   #pollScheduled = false;
   #onHandedOut: (deliveries: number, isTurnOver: boolean) => void = () => {};
-  #onRestarted: (shardId: number, definitions: readonly QueueDefinition[]) => void = () => {};
+  #mirror: QueueMirror = { queuesOf: () => [], adopt: () => {} };
   #isPumping = false;
   #isClosing = false;
   /** Time of the current turn, ms: one clock read per turn, not per message. */
@@ -195,6 +203,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
       queueCacheBytes: options.queueCacheBytes,
       counters: options.counterMemory,
       port: port2,
+      definitions: options.driver === 'memory' ? this.#mirror.queuesOf(shard.id) : [],
     };
     return new Promise((resolve, reject) => {
       let failure: unknown;
@@ -204,7 +213,7 @@ export class ShardPool implements Shards, ConsumerDirectory {
           abort.abort();
         } else if (message !== DOORBELL && 'ready' in message) {
           // Before anybody is attached again: to queues that are gone nobody shall be.
-          if (shard.restarts > 0) this.#onRestarted(shard.id, message.ready.definitions);
+          if (shard.restarts > 0) this.#mirror.adopt(shard.id, message.ready.definitions);
           shard.state = 'up';
           this.#rowIds.startAfter(message.ready.lastRowId, Date.now());
           shard.client.up(memory);
@@ -345,9 +354,9 @@ export class ShardPool implements Shards, ConsumerDirectory {
     this.#onHandedOut = listener;
   }
 
-  /** Calls `listener` with all queues that a shard holds whenever its worker has started again, before the shard is up. */
-  onRestarted(listener: (shardId: number, definitions: readonly QueueDefinition[]) => void): void {
-    this.#onRestarted = listener;
+  /** `mirror` hears of every restart. */
+  mirrorIn(mirror: QueueMirror): void {
+    this.#mirror = mirror;
   }
 
   #ring(shard: Shard): void {

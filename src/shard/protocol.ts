@@ -106,6 +106,8 @@ export interface WorkerData {
   readonly counters: SharedArrayBuffer;
   /** Control calls, replies and doorbells. */
   readonly port: MessagePort;
+  /** Queues to begin with, where the log cannot have kept them. */
+  readonly definitions: readonly QueueDefinition[];
 }
 
 /** Control calls by message port: request and reply carry the same `id`. */

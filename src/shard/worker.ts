@@ -14,7 +14,7 @@ import { recoverQueue } from '../queue/recovery.js';
 import { Counters, workerBlock } from '../telemetry/counter.js';
 import { slot as metric } from '../telemetry/counter-layout.js';
 import { LoopProbe } from '../telemetry/loop-probe.js';
-import { ShardControl, decodeDefinition } from './control.js';
+import { ShardControl, decodeDefinition, encodeDefinition } from './control.js';
 import { FrameWait } from './frame-wait.js';
 import { DOORBELL, type ControlRequest, type ToMain, type ToWorker, type WorkerData } from './protocol.js';
 import { RingGauges } from './ring-gauges.js';
@@ -113,6 +113,11 @@ class ShardWorker {
   }
 
   #begin(): void {
+    const batch = this.#log.batch();
+    for (const definition of this.#data.definitions) {
+      batch.putQueue(definition.id, encodeDefinition(definition));
+    }
+    this.#log.write(batch);
     const definitions = this.#log.queues().map(({ meta }) => decodeDefinition(meta));
     for (const definition of definitions) {
       const queue = new Queue(definition, this.#loop);
@@ -256,7 +261,8 @@ class ShardWorker {
         id: request.id,
         error: { code, message: error instanceof Error ? error.message : String(error) },
       });
-      if (error instanceof OperationalError && error.code === 'ERR_LOG_WRITE') this.#end(error);
+      // What the call has begun may be half done: the worker that comes back reads what is.
+      if (code === 'ERR_LOG_WRITE' || code === 'ERR_LOG_SYNC') this.#end(error);
     }
     this.#serving.delete(queueId);
     this.#wake();

@@ -81,7 +81,7 @@ class Target implements MoveTarget {
 test('messages that could not be ended are named, and are not said to have moved [broker]', async () => {
   const source = new Source(40);
   source.fateOf = (offset) => (offset === 17 || offset === 18 ? 'stays' : 'ended');
-  const error: unknown = await new QueueMove(source, new Target())
+  const error: unknown = await new QueueMove(source, new Target(), () => true)
     .run(from, to, 100)
     .catch((e: unknown) => e);
   expect(error).toBeInstanceOf(OperatorError);
@@ -91,11 +91,19 @@ test('messages that could not be ended are named, and are not said to have moved
   expect(source.holds.at(-1)).toBe(0);
 });
 
+test('nothing is ended in the source when the target has gone meanwhile [broker]', async () => {
+  const source = new Source(40);
+  const target = new Target();
+  const move = new QueueMove(source, target, () => target.stored < 20);
+  await expect(move.run(from, to, 100)).rejects.toMatchObject({ code: 'NOT_FOUND' });
+  expect(source.messages.length, 'the step before it has moved').toBe(24);
+});
+
 test('messages that were gone by themselves are not counted, and do not end the move [broker]', async () => {
   const source = new Source(40);
   source.fateOf = (offset) => (offset === 3 ? 'gone' : 'ended');
   const target = new Target();
-  expect(await new QueueMove(source, target).run(from, to, 100)).toBe(39);
+  expect(await new QueueMove(source, target, () => true).run(from, to, 100)).toBe(39);
   expect([source.messages.length, target.stored]).toEqual([0, 40]);
 });
 
@@ -104,7 +112,7 @@ test('the source is held for as long as the target takes to store a step [broker
   const source = new Source(1);
   const target = new Target();
   target.settle = (answer) => void setTimeout(answer, 60_000);
-  const moved = new QueueMove(source, target).run(from, to, 10);
+  const moved = new QueueMove(source, target, () => true).run(from, to, 10);
   let heldUntilMs = 0;
   let seen = 0;
   for (const startMs = Date.now(); Date.now() < startMs + 59_000;) {

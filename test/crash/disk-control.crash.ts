@@ -111,3 +111,21 @@ test('operators hear 503 or success when a worker dies under their calls, never 
   await broker.start();
   expect(await listed()).toEqual(before);
 });
+
+test('with the store memory a shard comes back with its queues, empty, and consumers go on [broker]', async () => {
+  const scope = testScope();
+  const broker = await startBroker(scope, { env: { SLUICE_SHARDS: '1', SLUICE_STORE: 'memory' } });
+  await broker.rest.createQueue('kept');
+  const [publisher, consumer] = [await connectClient(scope, broker), await connectClient(scope, broker)];
+  await consumer.client.subscribeAsync('$q/kept', { qos: 1 });
+  await publisher.client.publishAsync('kept', 'before', { qos: 1 });
+  await consumer.waitFor(1);
+  expect((await broker.rest.post('/shards/0/restart')).status).toBeLessThan(300);
+  await until(
+    async () =>
+      (await broker.rest.get(`/message_queues/queues/${encodeURIComponent('/kept')}/stats`)).status === 200,
+    'the shard to be back',
+  );
+  await publisher.client.publishAsync('kept', 'after', { qos: 1 });
+  await consumer.waitFor(2);
+});

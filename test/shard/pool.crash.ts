@@ -90,6 +90,31 @@ describe('a killed shard worker', () => {
     await pool.close();
   });
 
+  test.each(['segment', 'memory'] as const)(
+    'says what it holds before anybody is attached again, with %s [broker]',
+    async (driver) => {
+      const { pool } = await openPool(directory.path, 1, { driver });
+      const [kept, gone] = [queueNumber(0), queueNumber(1)];
+      await pool.createQueue(kept);
+      if (driver === 'segment') await pool.createQueue(gone);
+      const consumer = new TestConsumer(pool, kept);
+      const heard: unknown[] = [];
+      pool.mirrorIn({
+        queuesOf: () => [kept],
+        adopt: (shardId, found) => {
+          heard.push({ shardId, state: pool.shardStates()[0]?.state, names: found.map(({ name }) => name) });
+        },
+      });
+      if (driver === 'segment') await pool.deleteQueue(gone);
+      pool.killShard(0);
+      await until(() => pool.shardStates()[0]?.state === 'up' && heard.length > 0, 'back');
+      expect(heard).toEqual([{ shardId: 0, state: 'starting', names: [kept.name] }]);
+      await new TestPublisher(pool, kept).publishAll(10);
+      await until(() => consumer.got.length === 10, 'deliveries from the queue as it is now');
+      await pool.close();
+    },
+  );
+
   test('calls to a shard that is down fail at once, and it can be closed in any state [broker]', async () => {
     const { pool } = await openPool(directory.path, 1);
     const queue = queueNumber(0);

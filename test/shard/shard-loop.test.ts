@@ -111,6 +111,20 @@ async function create(shard: Shard, changes: Partial<QueueDefinition> = {}): Pro
   return definition;
 }
 
+test('the maintenance ends a window whose speed has gone [broker]', async () => {
+  const shard = new Shard();
+  await create(shard, { id: 1, localMaxInflight: 10, fastMaxInflight: 200 });
+  shard.client.attach(1, new Worker());
+  shard.turn();
+  const queue = shard.loop.queues.get(1);
+  const [consumer] = queue?.consumers ?? [];
+  if (queue === undefined || consumer === undefined) expect.fail('nobody is attached');
+  queue.consumers.earn(consumer, 100);
+  expect(consumer.window).toBe(100);
+  shard.loop.maintain(1000);
+  expect(consumer.window).toBe(10);
+});
+
 describe('eviction', () => {
   test('of a lowered limit takes several turns, between which others are served [broker]', async () => {
     const shard = new Shard();

@@ -6,6 +6,8 @@ import { MessageChannel, type MessagePort } from 'node:worker_threads';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createRingMemory } from '../../src/base/ring.js';
 import { PAGE_BYTES } from '../../src/queue/arena.js';
+import type { QueueDefinition } from '../../src/queue/definition.js';
+import { decodeDefinition, encodeDefinition } from '../../src/shard/control.js';
 import { RowStore } from '../../src/shard/link.js';
 import {
   CONSUMER_SLOTS_MAX,
@@ -67,6 +69,7 @@ class RunningWorker {
       inFlightCounts: new SharedArrayBuffer(CONSUMER_SLOTS_MAX * 4),
       counters: createCounterMemory(1),
       port: port2,
+      definitions: [],
     }).finally(() => (this.#isOver = true));
   }
 
@@ -85,6 +88,28 @@ class RunningWorker {
     this.port.close();
   }
 }
+
+describe('the definition of a queue in the log', () => {
+  test('keeps every text, also one that reads like a number without end [broker]', () => {
+    const definition = definitionWith({
+      name: 'infinity',
+      topicFilter: 'infinity',
+      sessionClientId: 'infinity',
+      keyExpression: 'infinity',
+      messagesMax: 7,
+      bytesMax: Number.POSITIVE_INFINITY,
+    });
+    expect(decodeDefinition(encodeDefinition(definition))).toEqual(definition);
+  });
+
+  test('of before there were two windows has one [broker]', () => {
+    const { fastMaxInflight, ...old } = definitionWith({ localMaxInflight: 30 });
+    expect(fastMaxInflight).toBe(30);
+    const bytes = encodeDefinition(old as QueueDefinition);
+    expect(Buffer.from(bytes).includes('fastMaxInflight')).toBe(false);
+    expect(decodeDefinition(bytes).fastMaxInflight).toBe(30);
+  });
+});
 
 describe('a shard worker', () => {
   test('that syncs at intervals never touches its log once that is being closed [broker]', async () => {
@@ -118,7 +143,11 @@ describe('a shard worker', () => {
     await worker.ready;
     const definition = definitionWith();
     worker.ask({ id: 1, call: 'create', definition });
-    worker.ask({ id: 2, call: 'update', definition: { ...definition, localMaxInflight: 2 } });
+    worker.ask({
+      id: 2,
+      call: 'update',
+      definition: { ...definition, localMaxInflight: 2, fastMaxInflight: 2 },
+    });
     worker.ask({ id: 3, call: 'rows', store: RowStore.will, fromRowId: 0 });
     worker.ask({ id: 4, call: 'delete', definition });
     worker.ask({ id: 5, call: 'stats', definition });
