@@ -8,6 +8,7 @@
  * that are due while the socket is blocked leave later, with the stamps of their moments, as many as there are.
  */
 import { LoadClient, nowMs } from './client.mjs';
+import { Due } from './due.mjs';
 import { publishSlots } from './wire.mjs';
 
 const BLOCK_BYTES = 64 * 1024;
@@ -60,8 +61,7 @@ export class FloodPublisher extends LoadClient {
   #cycle;
   #freeRunning = false;
   #writing = false;
-  #due = [];
-  #dueHead = 0;
+  #due = new Due();
 
   constructor({ index, topicName, payloadBytes, protocolVersion, keys = 0, retain = false, onFailure }) {
     super(onFailure);
@@ -82,9 +82,7 @@ export class FloodPublisher extends LoadClient {
   }
 
   get held() {
-    let held = 0;
-    for (let at = this.#dueHead; at < this.#due.length; at += 2) held += this.#due[at];
-    return Math.min(held, this.#quota - this.sent);
+    return Math.min(this.#due.count, this.#quota - this.sent);
   }
 
   start(count) {
@@ -105,8 +103,7 @@ export class FloodPublisher extends LoadClient {
   stop() {
     this.#quota = Math.min(this.#quota, this.sent);
     this.#freeRunning = false;
-    this.#due = [];
-    this.#dueHead = 0;
+    this.#due.clear();
   }
 
   /** One write of what may leave now, a block at most; answers its bytes. */
@@ -123,20 +120,10 @@ export class FloodPublisher extends LoadClient {
   }
 
   #stampDue(first, left) {
-    const due = this.#due;
-    let count = 0;
-    while (count < left && this.#dueHead < due.length) {
-      const part = Math.min(left - count, due[this.#dueHead]);
-      this.#stamp(first + count, part, count, due[this.#dueHead + 1]);
-      count += part;
-      due[this.#dueHead] -= part;
-      if (due[this.#dueHead] === 0) this.#dueHead += 2;
-    }
-    if (this.#dueHead === due.length) {
-      due.length = 0;
-      this.#dueHead = 0;
-    }
-    return count;
+    let ahead = 0;
+    return this.#due.take(left, (count, intendedMs) => {
+      ahead += this.#stamp(first + ahead, count, ahead, intendedMs);
+    });
   }
 
   /** Stamps `count` slots from `first` on; the first of them is message `ahead` from the next one. */
@@ -157,6 +144,6 @@ export class FloodPublisher extends LoadClient {
     this.#writing = false;
     this.acked = this.sent;
     this.lastAckAtMs = nowMs();
-    if (this.sent < this.#quota && (this.#freeRunning || this.#due.length > 0)) pump.add(this);
+    if (this.sent < this.#quota && (this.#freeRunning || !this.#due.isEmpty)) pump.add(this);
   };
 }

@@ -6,6 +6,7 @@
  * (the ring wraps once). What it gives up: an unanswered packet holds the window behind it.
  */
 import { LoadClient, nowMs } from './client.mjs';
+import { Due } from './due.mjs';
 import { SequenceSet } from './ledger.mjs';
 import { Recorder } from './recorder.mjs';
 import { PUBACK, PUBCOMP, PUBREC, PUBREL, publishSlots } from './wire.mjs';
@@ -26,9 +27,7 @@ export class Publisher extends LoadClient {
   #slotAnswered;
   #recorder;
   #freeRunning = false;
-  /** Intended moments that had no room in the window yet: count and time in turn, from #dueHead on. */
-  #due = [];
-  #dueHead = 0;
+  #due = new Due();
   #releases = [];
 
   constructor({
@@ -75,9 +74,7 @@ export class Publisher extends LoadClient {
 
   /** Messages whose moment has come and that the window still holds back. */
   get held() {
-    let held = 0;
-    for (let at = this.#dueHead; at < this.#due.length; at += 2) held += this.#due[at];
-    return Math.min(held, this.#quota - this.sent);
+    return Math.min(this.#due.count, this.#quota - this.sent);
   }
 
   /** Sends as fast as answers allow, until `count` messages are out. */
@@ -102,8 +99,7 @@ export class Publisher extends LoadClient {
   stop() {
     this.#quota = Math.min(this.#quota, this.sent);
     this.#freeRunning = false;
-    this.#due = [];
-    this.#dueHead = 0;
+    this.#due.clear();
   }
 
   onPacket(firstByte, buffer, start, end) {
@@ -136,7 +132,7 @@ export class Publisher extends LoadClient {
     while (this.#answered < this.sent && this.#slotAnswered[this.#answered % slotCount] !== 0)
       this.#answered += 1;
     if (this.#freeRunning) this.#fill();
-    else if (this.#due.length > 0) this.#fillDue();
+    else if (!this.#due.isEmpty) this.#fillDue();
   }
 
   #room() {
@@ -149,19 +145,7 @@ export class Publisher extends LoadClient {
   }
 
   #fillDue() {
-    const due = this.#due;
-    let room = this.#room();
-    while (room > 0 && this.#dueHead < due.length) {
-      const count = Math.min(room, due[this.#dueHead]);
-      this.#write(count, due[this.#dueHead + 1]);
-      room -= count;
-      due[this.#dueHead] -= count;
-      if (due[this.#dueHead] === 0) this.#dueHead += 2;
-    }
-    if (this.#dueHead === due.length) {
-      due.length = 0;
-      this.#dueHead = 0;
-    }
+    this.#due.take(this.#room(), (count, intendedMs) => this.#write(count, intendedMs));
   }
 
   #write(count, stampMs) {

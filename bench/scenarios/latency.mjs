@@ -37,7 +37,7 @@ function paced(id, kind, rate, more, context) {
     title: `${rate.toLocaleString('en-US')}/s, ${kind}`,
     broker: queue ? { durability: 'process' } : {},
     durability: queue ? 'process' : 'nothing stored',
-    peers: queue ? 'sluice' : 'mqtt',
+    peers: queue ? 'queue' : 'mqtt',
     unit: 'ms p99',
     better: 'lower',
     chart: 'latency',

@@ -7,6 +7,7 @@
  */
 import net from 'node:net';
 import { nowMs } from '../../load/clock.mjs';
+import { Due } from '../../load/due.mjs';
 import { SequenceSet } from '../../load/ledger.mjs';
 import { Recorder } from '../../load/recorder.mjs';
 import { STAMP_BYTES } from '../../load/wire.mjs';
@@ -73,7 +74,6 @@ export class StampedPublisher extends StampedClient {
   sent = 0;
   acked = 0;
   failed = 0;
-  held = 0;
   acknowledged = new SequenceSet();
   #index;
   #payloadBytes;
@@ -86,6 +86,7 @@ export class StampedPublisher extends StampedClient {
   #sentAtMs;
   #recorder;
   #running = false;
+  #due = new Due();
 
   constructor({ index, payloadBytes, window, histogram, warmup, onFailure }) {
     super(onFailure);
@@ -125,12 +126,29 @@ export class StampedPublisher extends StampedClient {
   start(count) {
     this.#quota = count;
     this.#running = true;
-    this.#fill();
+    this.#fill(this.#room(), nowMs());
+  }
+
+  /** Messages whose moment has come and that the window still holds back. */
+  get held() {
+    return Math.min(this.#due.count, this.#quota - this.sent);
+  }
+
+  /** Only allows `count` messages; `sendDue` decides when. */
+  allow(count) {
+    this.#quota = count;
+  }
+
+  /** Sends `count` messages whose moment is `intendedMs`, now or as soon as the window has room. */
+  sendDue(count, intendedMs) {
+    this.#due.push(count, intendedMs);
+    this.#fillDue();
   }
 
   stop() {
     this.#quota = Math.min(this.#quota, this.sent);
     this.#running = false;
+    this.#due.clear();
   }
 
   /** The next `count` messages are stored. */
@@ -145,21 +163,27 @@ export class StampedPublisher extends StampedClient {
 
   onChunkEnd() {
     this.#recorder.endChunk();
-    if (this.#running) this.#fill();
+    if (this.#running) this.#fill(this.#room(), nowMs());
+    else if (!this.#due.isEmpty) this.#fillDue();
   }
 
-  #fill() {
-    const open = this.sent - this.acked - this.failed;
-    const room = Math.min(this.#window - open, this.#quota - this.sent);
+  #room() {
+    return Math.min(this.#window - (this.sent - this.acked - this.failed), this.#quota - this.sent);
+  }
+
+  #fillDue() {
+    this.#due.take(this.#room(), (count, intendedMs) => this.#fill(count, intendedMs));
+  }
+
+  #fill(count, stampMs) {
     const first = this.sent % this.#window;
-    const part = Math.min(room, this.#window - first);
+    const part = Math.min(count, this.#window - first);
     if (part <= 0) return;
-    this.#write(first, part);
-    if (room > part) this.#write(0, room - part);
+    this.#write(first, part, stampMs);
+    if (count > part) this.#write(0, count - part, stampMs);
   }
 
-  #write(first, count) {
-    const stampMs = nowMs();
+  #write(first, count, stampMs) {
     for (let slot = first; slot < first + count; slot += 1) {
       const at = slot * this.#packetBytes + this.#stampOffset;
       this.#view.setUint32(at + 4, this.sent);
