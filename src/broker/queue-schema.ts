@@ -87,7 +87,7 @@ const changeable = {
   ),
   local_max_inflight: count('Unacknowledged messages per consumer, 1 to 65535', 65_535),
   fast_max_inflight: count(
-    'The same for a consumer that answers fast; left out: local_max_inflight where that is given, else 200',
+    'The same for a consumer that answers fast. Left out beside a local_max_inflight: as large as that, also with PATCH; a new queue without both: 200',
     65_535,
   ),
   redispatch_interval: duration('Pause before a rejected message returns to its only consumer'),

@@ -136,7 +136,10 @@ export class ConsumerSet {
   setWindow(min: number, max = min): void {
     this.#windowMin = min;
     this.#windowMax = max;
-    for (const consumer of this.#list) consumer.window = this.#windowOf(consumer);
+    for (const consumer of this.#list) {
+      if (max <= min) consumer.earnedWindow = 0;
+      consumer.window = this.#windowOf(consumer);
+    }
     this.#isStale = true;
   }
 
@@ -145,8 +148,9 @@ export class ConsumerSet {
     return this.#windowMax > this.#windowMin;
   }
 
-  /** `consumer` is fast enough for `window` messages in flight. */
+  /** `consumer` is fast enough for `window` messages in flight. Means nothing while all have the same window. */
   earn(consumer: QueueConsumer, window: number): void {
+    if (!this.hasFastWindow) return;
     consumer.earnedWindow = window;
     consumer.window = this.#windowOf(consumer);
     if (!consumer.isHeld) this.#noteFullness(consumer, this.inFlightOf(consumer));

@@ -29,9 +29,9 @@ export interface QueueSettings {
   readonly messagesMax: number;
   readonly bytesMax: number;
   readonly overflowPolicy: OverflowPolicy;
-  /** Window: unacked messages per consumer, 1 to 65535. */
+  /** Window of every consumer: unacked messages, 1 to 65535. */
   readonly localMaxInflight: number;
-  /** Window of a consumer that answers fast; `localMaxInflight` or more. */
+  /** Window of a consumer that answers fast: `localMaxInflight` or more. See window.ts. */
   readonly fastMaxInflight: number;
   /** Pause before a rejected message may go back to its only consumer. */
   readonly redispatchIntervalMs: number;

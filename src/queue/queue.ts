@@ -77,7 +77,7 @@ export class Queue implements RedeliveryTarget {
     this.#host = host;
     this.backlog = new Backlog(host, definition.id);
     this.consumers = new ConsumerSet(host.inFlightCounts, () => host.random());
-    this.consumers.setWindow(definition.localMaxInflight, definition.fastMaxInflight);
+    this.#setWindows();
     this.ledger = new Ledger(definition.id, host.arena);
     this.lastValue = definition.isLastvalue
       ? new LastValue(host, definition.id, definition.keyExpression, this)
@@ -108,7 +108,14 @@ export class Queue implements RedeliveryTarget {
     }
     this.definition = definition;
     this.retentionDueMs = 0;
-    this.consumers.setWindow(definition.localMaxInflight, definition.fastMaxInflight);
+    this.#setWindows();
+  }
+
+  /** One consumer, however fast, shall not take all that a bounded queue may have in flight. */
+  #setWindows(): void {
+    const { localMaxInflight, fastMaxInflight } = this.definition;
+    const isBounded = this.#inFlightMax < Number.POSITIVE_INFINITY;
+    this.consumers.setWindow(localMaxInflight, isBounded ? localMaxInflight : fastMaxInflight);
   }
 
   /** Takes over what the log holds: exact counts, first and next offset, earliest expiry. */
@@ -200,7 +207,7 @@ export class Queue implements RedeliveryTarget {
     this.#settle(slot);
   }
 
-  /** From time to time: a window that was earned by speed ends with it. */
+  /** About once a second: a window that was earned by speed ends with it. */
   endLapsedWindows(nowMs: number): void {
     if (!this.consumers.hasFastWindow) return;
     for (const consumer of this.consumers) {

@@ -206,16 +206,17 @@ describe('in a shell', () => {
 
   test('exit codes, pipes, and an end by Ctrl-C [broker]', async () => {
     const env = envOf(await startBroker(testScope()));
+    // Lines of 4,000 digits: more than a pipe holds, whoever is slow.
     const made = await shell(
       env,
-      "sluice queues create jobs >/dev/null && seq 1 40 | sluice pub jobs -l -q 2 --json && sluice queues list | awk 'NR > 1 { print $1, $4 }'",
+      "sluice queues create jobs >/dev/null && seq -f '%04000.0f' 1 40 | sluice pub jobs -l -q 2 --json && sluice queues list | awk 'NR > 1 { print $1, $4 }'",
     );
     expect(made).toMatchObject({ code: 0, err: '' });
     expect(made.out).toContain('"published": 40');
     expect(made.out).toMatch(/\/jobs 40\n$/);
     // Whoever reads goes after one line: no more is acknowledged than what was taken from the pipe.
     const cut = await shell(env, "sluice sub '$q/jobs' --count 40 | head -n 1");
-    expect(cut).toMatchObject({ code: 0, out: '1\n' });
+    expect(cut).toMatchObject({ code: 0, out: `${'1'.padStart(4000, '0')}\n` });
     const child = spawn(process.execPath, [entry, 'sub', '$q/jobs'], {
       env: brokerEnvironment(env),
       stdio: ['ignore', 'pipe', 'inherit'],
@@ -223,7 +224,7 @@ describe('in a shell', () => {
     testScope().add(() => child.kill('SIGKILL'));
     let out = '';
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    await until(() => out.endsWith('\n40\n'), 'what is left');
+    await until(() => out.endsWith('0040\n'), 'what is left');
     child.kill('SIGINT');
     expect(await once(child, 'exit')).toEqual([0, null]);
     await until(async () => (await readyOf(env, 'jobs')) === 0, 'the acknowledgements');

@@ -54,13 +54,12 @@ function run(strategy: DispatchStrategy, size: number, rounds: number): void {
   const set = new ConsumerSet(counts, () => random.next());
   const naive = new NaiveSet(counts);
   const sent: QueueConsumer[] = [];
-  let queueWindow = 4;
+  set.setWindow(4);
   let slots = 0;
   const join = (): void => {
     const noLocal = random.chance(0.2);
     const clientId = Buffer.from(`client-${random.below(size)}`);
     const consumer = new QueueConsumer(slots++, clientId, 1 + random.below(6), noLocal);
-    consumer.window = Math.min(queueWindow, consumer.clientInFlightMax);
     set.add(consumer);
     naive.add(consumer);
   };
@@ -83,8 +82,11 @@ function run(strategy: DispatchStrategy, size: number, rounds: number): void {
       naive.remove(leaver);
     }
     if (random.chance(0.005)) {
-      queueWindow = 1 + random.below(6);
-      set.setWindow(queueWindow);
+      const window = 1 + random.below(6);
+      set.setWindow(window, window + random.below(2) * 4);
+    }
+    if (random.chance(0.05)) {
+      set.earn(naive.list[random.below(naive.list.length)] as QueueConsumer, random.below(12));
     }
     if (sent.length > 0 && random.chance(0.6)) {
       const [answering] = sent.splice(random.below(sent.length), 1) as [QueueConsumer];

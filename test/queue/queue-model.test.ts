@@ -54,7 +54,6 @@ class Run {
   /** By id; ids ascend in order of arrival. */
   messages = new Map<number, ModelMessage>();
   consumers: QueueConsumer[] = [];
-  windows = new Map<number, number>();
   nextId = 1;
   lastFirstDelivery = 0;
   uncommitted = false;
@@ -74,6 +73,7 @@ class Run {
       isLastvalue: scenario.isLastvalue,
       dispatchStrategy: scenario.strategy,
       localMaxInflight: 5,
+      fastMaxInflight: 9,
       ...(scenario.withLimits ? { messagesMax: 60 } : {}),
     };
     this.host = this.newHost(undefined);
@@ -334,7 +334,7 @@ class Run {
   change(): void {
     this.definition = {
       ...this.definition,
-      localMaxInflight: 1 + this.random.below(8),
+      ...this.anyWindows(),
       streamMaxBufferSize: this.random.chance(0.2) ? 3 : 2000,
       paused: this.random.chance(0.1),
       dispatchStrategy: this.random.pick(['random', 'round_robin', 'least_inflight'] as const),
@@ -343,7 +343,17 @@ class Run {
     this.queue.update({ ...this.queue.definition, ...this.definition });
   }
 
+  /** One window, or one for all and a wider one for whoever earns it. */
+  anyWindows(): Pick<QueueDefinition, 'localMaxInflight' | 'fastMaxInflight'> {
+    const localMaxInflight = 1 + this.random.below(8);
+    return { localMaxInflight, fastMaxInflight: localMaxInflight + this.random.below(3) * 4 };
+  }
+
   sweep(): void {
+    if (this.consumers.length > 0 && this.random.chance(0.5)) {
+      this.queue.consumers.earn(this.random.pick(this.consumers), this.random.below(15));
+    }
+    this.queue.endLapsedWindows(this.nowMs);
     this.walk = expireUnread(this.queue, this.host, this.host.batch, this.nowMs, this.walk);
     this.host.write();
     this.noteExpired();

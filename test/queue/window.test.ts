@@ -22,10 +22,18 @@ describe('what speed earns', () => {
       expect(endSpan(who, 1000), 'nothing is known before').toBe(0);
       return endSpan(who, 1000 + ms);
     };
-    expect([0, 1, 25, 50, 100, 250, 251, 60_000].map(earned)).toEqual([5120, 5120, 204, 102, 51, 20, 0, 0]);
+    expect([1, 25, 50, 100, 250, 251, 60_000].map(earned)).toEqual([5120, 204, 102, 51, 20, 0, 0]);
   });
 
-  test('is nothing when the clock was set back, and what it should be after it [broker]', () => {
+  test('is not changed by answers that came at once [broker]', () => {
+    const who = consumer();
+    endSpan(who, 1000);
+    expect(endSpan(who, 1000)).toBe(0);
+    who.earnedWindow = endSpan(who, 1050);
+    expect(endSpan(who, 1050)).toBe(102);
+  });
+
+  test('is nothing for a span in which the clock was set back by more than it took [broker]', () => {
     const who = consumer();
     endSpan(who, 1_000_000);
     expect(endSpan(who, 1000)).toBe(0);
@@ -122,7 +130,18 @@ test('a window that is the same for all is never exceeded, however fast somebody
   expect(load.held(who)).toBe(10);
 });
 
-test('a change of the windows holds at once, and what was earned stays known [broker]', () => {
+test('one fast consumer does not take all that a bounded queue may have in flight [broker]', () => {
+  const load = new Load(10, 200);
+  load.queue.update({ ...load.queue.definition, streamMaxBufferSize: 100 });
+  const who = load.host.attach(load.queue);
+  load.work(who, 5 * SPAN, 100);
+  expect(load.held(who)).toBe(10);
+  load.queue.update({ ...load.queue.definition, streamMaxBufferSize: 2000 });
+  load.work(who, FIRST + SPAN, 20);
+  expect(load.held(who)).toBeGreaterThan(10);
+});
+
+test('a change of the windows holds at once, and nothing is left of what was earned before [broker]', () => {
   const load = new Load(10, 200);
   const who = load.host.attach(load.queue, 150);
   load.work(who, FIRST + SPAN, 20);
@@ -130,5 +149,7 @@ test('a change of the windows holds at once, and what was earned stays known [br
   load.queue.update({ ...load.queue.definition, fastMaxInflight: 10 });
   expect(who.window).toBe(10);
   load.queue.update({ ...load.queue.definition, fastMaxInflight: 60 });
+  expect(who.window, 'it has to show again').toBe(10);
+  load.work(who, 2 * SPAN, 20);
   expect(who.window).toBe(60);
 });

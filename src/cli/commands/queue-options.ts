@@ -46,7 +46,7 @@ export function withQueueSettings(command: Command): Command {
     .option('--max-inflight <count>', 'unacknowledged messages per consumer', wholeNumber(1, 65_535))
     .option(
       '--fast-max-inflight <count>',
-      'the same for a consumer that answers fast',
+      'the same for a consumer that answers fast (left out beside --max-inflight: as that)',
       wholeNumber(1, 65_535),
     )
     .option('--key-expression <text>', 'key of a message; last-value queues only')

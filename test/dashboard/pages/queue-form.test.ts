@@ -49,8 +49,6 @@ describe('the form of a queue', () => {
       max_messages: 'infinity',
       max_bytes: 'infinity',
       overflow: 'drop_oldest',
-      local_max_inflight: 10,
-      fast_max_inflight: 200,
       redispatch_interval: '100ms',
     });
     const lastvalue = bodyOf({ ...form, kind: 'lastvalue', name: 'state' });
@@ -68,7 +66,7 @@ describe('the form of a queue', () => {
     ['messagesMax', '0'],
     ['messagesMax', '1.5'],
     ['bytesMax', '10XB'],
-    ['inFlightMax', ''],
+    ['inFlightMax', '0'],
     ['inFlightMax', '65536'],
     ['fastInFlightMax', '9'],
     ['fastInFlightMax', '65536'],
@@ -104,7 +102,7 @@ describe('the form of a queue', () => {
     }
   });
 
-  it('sends only what was changed, and nothing when nothing was [broker]', () => {
+  it('sends only what was changed, and nothing when nothing was; windows together [broker]', () => {
     const before = formOf(queue);
     expect(before).toMatchObject({ retention: '90m', bytesMax: '1MB', redispatchInterval: '100ms' });
     expect(faultsOf(before)).toEqual({});
@@ -114,7 +112,20 @@ describe('the form of a queue', () => {
       local_max_inflight: 20,
       fast_max_inflight: 200,
     });
-    expect(bodyOf({ ...before, fastInFlightMax: '10' }, before)).toEqual({ fast_max_inflight: 10 });
+    const windows = (inFlightMax: string, fastInFlightMax: string) => {
+      const typed = { ...before, inFlightMax, fastInFlightMax };
+      return [faultsOf(typed), bodyOf(typed, before)];
+    };
+    const sends = (local: number, fast: number) => [
+      {},
+      { local_max_inflight: local, fast_max_inflight: fast },
+    ];
+    expect(windows('10', '10')).toEqual(sends(10, 10));
+    expect(windows('1', ''), 'one window, as for a new queue').toEqual(sends(1, 1));
+    expect(windows('', '')).toEqual(sends(10, 200));
+    expect(windows('', '50')).toEqual(sends(10, 50));
+    expect(bodyOf({ ...form, inFlightMax: '1' })).toMatchObject({ local_max_inflight: 1 });
+    expect(bodyOf({ ...form, inFlightMax: '1' })).not.toHaveProperty('fast_max_inflight');
   });
 
   it('keeps what it read exactly: texts of durations and sizes mean the same number [broker]', () => {

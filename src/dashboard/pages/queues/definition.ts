@@ -55,6 +55,10 @@ export interface QueueForm {
 /** What is wrong, by field. */
 export type Faults = Partial<Record<keyof QueueForm, string>>;
 
+/** What the broker takes for a window that is left empty, and for the other one while both are. */
+const inFlightDefault = 10;
+const fastInFlightDefault = 200;
+
 /** A new queue. */
 export const emptyForm: QueueForm = {
   name: '',
@@ -67,8 +71,8 @@ export const emptyForm: QueueForm = {
   messagesMax: '',
   bytesMax: '',
   overflow: 'drop_oldest',
-  inFlightMax: '10',
-  fastInFlightMax: '200',
+  inFlightMax: '',
+  fastInFlightMax: '',
   redispatchInterval: '100ms',
 };
 
@@ -115,10 +119,11 @@ export function faultsOf(form: QueueForm): Faults {
   if (form.bytesMax !== '' && !bytesPattern.test(form.bytesMax)) {
     faults.bytesMax = 'A size such as 64KB, 100MB or 2GB, or empty for no limit.';
   }
-  if (!isWhole(form.inFlightMax, 1, 65_535)) {
-    faults.inFlightMax = 'A whole number from 1 to 65,535.';
-  } else if (!isWhole(form.fastInFlightMax, Number(form.inFlightMax), 65_535)) {
-    faults.fastInFlightMax = `A whole number from ${form.inFlightMax}, which everyone may have, to 65,535.`;
+  const inFlightMax = form.inFlightMax === '' ? String(inFlightDefault) : form.inFlightMax;
+  if (!isWhole(inFlightMax, 1, 65_535)) {
+    faults.inFlightMax = 'A whole number from 1 to 65,535, or empty for 10.';
+  } else if (form.fastInFlightMax !== '' && !isWhole(form.fastInFlightMax, Number(inFlightMax), 65_535)) {
+    faults.fastInFlightMax = `A whole number from ${inFlightMax}, which everyone may have, to 65,535, or empty.`;
   }
   return faults;
 }
@@ -156,17 +161,26 @@ export function bodyOf(form: QueueForm, before?: QueueForm): Record<string, unkn
     max_messages: form.messagesMax === '' ? 'infinity' : Number(form.messagesMax),
     max_bytes: form.bytesMax === '' ? 'infinity' : form.bytesMax.replaceAll(' ', ''),
     overflow: form.overflow,
-    local_max_inflight: Number(form.inFlightMax),
-    fast_max_inflight: Number(form.fastInFlightMax),
+    ...(form.inFlightMax === '' ? {} : { local_max_inflight: Number(form.inFlightMax) }),
+    ...(form.fastInFlightMax === '' ? {} : { fast_max_inflight: Number(form.fastInFlightMax) }),
     redispatch_interval: form.redispatchInterval,
   };
   if (before === undefined) return all;
   const old = bodyOf(before);
   const changed = Object.entries(all).filter(([name, value]) => value !== old[name]);
-  const body = Object.fromEntries(changed);
-  // Alone it would become the window of fast consumers as well.
-  if ('local_max_inflight' in body) body['fast_max_inflight'] = all['fast_max_inflight'];
-  return body;
+  const isSameWindow =
+    form.inFlightMax === before.inFlightMax && form.fastInFlightMax === before.fastInFlightMax;
+  return { ...Object.fromEntries(changed), ...(isSameWindow ? {} : windowsOf(form)) };
+}
+
+/** Both, as a new queue with these texts would have them. */
+function windowsOf({ inFlightMax, fastInFlightMax }: QueueForm): Record<string, unknown> {
+  const local = inFlightMax === '' ? inFlightDefault : Number(inFlightMax);
+  const fast = inFlightMax === '' ? Math.max(local, fastInFlightDefault) : local;
+  return {
+    local_max_inflight: local,
+    fast_max_inflight: fastInFlightMax === '' ? fast : Number(fastInFlightMax),
+  };
 }
 
 function isWhole(text: string, min: number, max: number): boolean {

@@ -206,7 +206,8 @@ export function QueueFormDialog(props: {
         />
         <TextField
           label="Unacknowledged messages per consumer"
-          help="Most that one consumer holds. Small values share a backlog more evenly."
+          help="Most that any consumer holds. Small values share a backlog more evenly."
+          placeholder="10"
           value={form.inFlightMax}
           onInput={change('inFlightMax')}
           fault={faults.inFlightMax}
@@ -214,7 +215,8 @@ export function QueueFormDialog(props: {
         />
         <TextField
           label="The same for a fast consumer"
-          help="One that answers thousands per second may hold up to so many, as far as it needs 10 ms for them."
+          help="One that answers thousands per second may hold so many, as far as it needs 10 ms for them. Empty: as above if that is given."
+          placeholder={form.inFlightMax === '' ? '200' : form.inFlightMax}
           value={form.fastInFlightMax}
           onInput={change('fastInFlightMax')}
           fault={faults.fastInFlightMax}
