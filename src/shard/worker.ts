@@ -177,7 +177,8 @@ class ShardWorker {
     if (end === 'idle' && !this.#dozedOut) {
       const dozeMs = this.#loop.isSyncing ? DOZE_SYNCING_MS : DOZE_MS;
       this.#dozedOut = !this.#wait.wait(Math.min(dozeMs, dueMs - Date.now()));
-      // Once more through the event loop, in case control calls or the disk's answer came meanwhile.
+      // What came is taken at once; then through the event loop, in case control calls or the disk's answer came meanwhile.
+      if (!this.#dozedOut) this.#loop.turn(Date.now());
       this.#scheduleTurn();
       return;
     }
