@@ -12,6 +12,8 @@ export interface CliIo {
   readonly env: Environment;
   /** Writes to standard output; the text brings its own line ends. */
   readonly out: (text: string) => void;
+  /** Calls `action`, in the order of the calls, when the system has taken all that was written to standard output before. */
+  readonly afterOut?: (action: () => void) => void;
   /** Writes to standard error. */
   readonly err: (text: string) => void;
   /** Standard input, when it is another than that of the process. */

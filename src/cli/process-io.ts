@@ -22,6 +22,8 @@ interface ProcessIo extends CliIo {
 export function processIo(): ProcessIo {
   let writeOut: ((text: string) => void) | undefined;
   let isErrWatched = false;
+  /** Actions that wait for the system to take what was written before them. */
+  let waiting = 0;
   const err = (text: string): void => {
     if (!isErrWatched) {
       isErrWatched = true;
@@ -39,6 +41,18 @@ export function processIo(): ProcessIo {
     out: (text) => {
       writeOut ??= outWriter(fail);
       writeOut(text);
+    },
+    afterOut: (action) => {
+      if (waiting === 0 && !(process.stdout.writableLength > 0)) {
+        action();
+        return;
+      }
+      waiting++;
+      process.stdout.write('', (error) => {
+        waiting--;
+        if (error) fail(error);
+        else action();
+      });
     },
     err,
     flush: () =>

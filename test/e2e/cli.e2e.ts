@@ -214,8 +214,8 @@ describe('in a shell', () => {
     expect(made).toMatchObject({ code: 0, err: '' });
     expect(made.out).toContain('"published": 40');
     expect(made.out).toMatch(/\/jobs 40\n$/);
-    // Whoever reads goes after one line: no more is acknowledged than what was taken from the pipe.
-    const cut = await shell(env, "sluice sub '$q/jobs' --count 40 | head -n 1");
+    // Whoever reads begins late and goes after one line: no more is acknowledged than what was taken from the pipe.
+    const cut = await shell(env, "sluice sub '$q/jobs' --count 40 | (sleep 1; head -n 1)");
     expect(cut).toMatchObject({ code: 0, out: `${'1'.padStart(4000, '0')}\n` });
     const child = spawn(process.execPath, [entry, 'sub', '$q/jobs'], {
       env: brokerEnvironment(env),
@@ -224,7 +224,10 @@ describe('in a shell', () => {
     testScope().add(() => child.kill('SIGKILL'));
     let out = '';
     child.stdout.on('data', (chunk: Buffer) => (out += chunk.toString()));
-    await until(() => out.endsWith('0040\n'), 'what is left');
+    await until(
+      () => out.endsWith('0040\n'),
+      () => `what is left, after ${out.match(/[1-9]\d*\n/g)?.join(' ')}`,
+    );
     child.kill('SIGINT');
     expect(await once(child, 'exit')).toEqual([0, null]);
     await until(async () => (await readyOf(env, 'jobs')) === 0, 'the acknowledgements');

@@ -101,7 +101,7 @@ describe('expensive packets of one connection', () => {
   test('a takeover in the midst of a SUBSCRIBE ends it [MQTT-3.1.4-3]', async () => {
     const target = await startGateway();
     const client = await connect(target, 'a');
-    const subscriptions = filters(5000).map((topic) => ({ topic, qos: 1 as const }));
+    const subscriptions = filters(30_000).map((topic) => ({ topic, qos: 1 as const }));
     client.send({ cmd: 'subscribe', messageId: 1, subscriptions });
     await until(() => subscriptionCount(target)() > 0, 'its beginning');
     const other = await connect(target, 'a');

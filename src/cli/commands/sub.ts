@@ -151,17 +151,21 @@ class Subscription {
       acknowledge();
       return;
     }
-    this.#context.io.out(this.#text(message));
+    const { io } = this.#context;
+    io.out(this.#text(message));
     this.#printed += 1;
-    if (this.#printed !== this.#options.count) {
+    const isLast = this.#printed === this.#options.count;
+    if (isLast) this.#isDone = true;
+    const answer = (): void => {
       acknowledge();
-      return;
-    }
-    this.#isDone = true;
-    // In this order: a queue takes back what is unacknowledged when its subscription ends.
-    acknowledge();
-    this.#client?.unsubscribe(this.#filters);
-    this.#finish?.();
+      if (!isLast) return;
+      // In this order: a queue takes back what is unacknowledged when its subscription ends.
+      this.#client?.unsubscribe(this.#filters);
+      this.#finish?.();
+    };
+    // A pipe takes no more than it holds; whoever reads it may go before the rest.
+    if (io.afterOut === undefined) answer();
+    else io.afterOut(answer);
   }
 
   #text(message: IPublishPacket): string {
